@@ -100,6 +100,9 @@ impl EventClass {
 pub struct LogSource {
     pub product: Option<CompactString>,
     pub service: Option<CompactString>,
+    /// Services that the event belongs to besides `service`: a line of sshd is `sshd`, and `auth` as well.
+    /// A rule that names a service takes the event if any of them is equal; see [`LogSource::services`].
+    pub other_services: SmallVec<[CompactString; 1]>,
     /// An event may be in several: Sysmon 1 and Security 4688 both are `process_creation`.
     pub categories: SmallVec<[CompactString; 1]>,
 }
@@ -113,6 +116,18 @@ impl LogSource {
     pub fn with_service(mut self, service: &str) -> Self {
         self.service = Some(service.into());
         self
+    }
+
+    /// One more service; the first is `service`.
+    #[must_use]
+    pub fn with_other_service(mut self, service: &str) -> Self {
+        self.other_services.push(service.into());
+        self
+    }
+
+    /// Every service that the event belongs to.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.service.iter().chain(&self.other_services).map(CompactString::as_str)
     }
 
     #[must_use]
