@@ -1,0 +1,134 @@
+//! The table of texts. Adding one is one row here.
+//!
+//! A row is `Variant = "stored_name" (values), en "…", vi "…";`. The stored name is also the error code of the API, so
+//! a name is never given to another meaning.
+
+use crate::Language;
+use crate::template::places_match;
+
+macro_rules! messages {
+    ($($variant:ident = $name:literal ($($value:literal),*), en $en:literal, vi $vi:literal;)*) => {
+        /// One text of the catalogue.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Key { $($variant,)* }
+
+        impl Key {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name under which the message is stored and sent.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Names of the values that the text has places for.
+            pub const fn names(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &[$($value,)*],)* }
+            }
+
+            /// The text with its places not filled in.
+            pub const fn text(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Self::$variant, Language::En) => $en, (Self::$variant, Language::Vi) => $vi,)*
+                }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|key| key.name() == name)
+            }
+        }
+
+        $(const _: () = {
+            assert!(places_match($en, &[$($value,)*]), concat!("the places of `", $name, "` (en) are not its values"));
+            assert!(places_match($vi, &[$($value,)*]), concat!("the places of `", $name, "` (vi) are not its values"));
+        };)*
+    };
+}
+
+messages! {
+    // Who may do what.
+    NotSignedIn = "not_signed_in" (),
+        en "sign in first",
+        vi "hãy đăng nhập trước";
+    NotAllowed = "not_allowed" ("role"),
+        en "your role `{role}` may not do this; ask an administrator",
+        vi "vai trò `{role}` của bạn không được phép làm việc này; hãy hỏi người quản trị";
+    LoginFailed = "login_failed" (),
+        en "user name or password is wrong",
+        vi "tên đăng nhập hoặc mật khẩu không đúng";
+    LoginDelayed = "login_delayed" ("seconds"),
+        en "too many failed attempts; try again in {seconds} s",
+        vi "đăng nhập sai quá nhiều lần; hãy thử lại sau {seconds} giây";
+    SetupDone = "setup_done" (),
+        en "set-up has already been done; sign in instead",
+        vi "hệ thống đã được thiết lập; hãy đăng nhập";
+    SetupTokenWrong = "setup_token_wrong" (),
+        en "the set-up token is wrong; the server prints the right one when it starts",
+        vi "mã thiết lập không đúng; máy chủ in mã đúng khi khởi động";
+    CrossOrigin = "cross_origin" (),
+        en "the request came from another site and was refused",
+        vi "yêu cầu đến từ một trang khác nên bị từ chối";
+
+    // What was asked for.
+    NameInvalid = "name_invalid" (),
+        en "a user name has 1 to 64 letters, digits, `.`, `_`, `-` or `@`",
+        vi "tên đăng nhập gồm 1 đến 64 chữ cái, chữ số, `.`, `_`, `-` hoặc `@`";
+    PasswordWeak = "password_weak" ("min", "max"),
+        en "a password has {min} to {max} characters; a sentence is a good one",
+        vi "mật khẩu dài từ {min} đến {max} ký tự; một câu dễ nhớ là tốt nhất";
+    TimeZoneUnknown = "time_zone_unknown" ("name"),
+        en "`{name}` is not a time zone; use a name such as `Asia/Ho_Chi_Minh`",
+        vi "`{name}` không phải là múi giờ; hãy dùng tên như `Asia/Ho_Chi_Minh`";
+    RequestInvalid = "request_invalid" ("problem"),
+        en "the request cannot be read: {problem}",
+        vi "không đọc được yêu cầu: {problem}";
+    RequestTooLarge = "request_too_large" ("max"),
+        en "the request is larger than {max}",
+        vi "yêu cầu lớn hơn {max}";
+    ParameterInvalid = "parameter_invalid" ("name", "expected"),
+        en "parameter `{name}` is not valid; expected {expected}",
+        vi "tham số `{name}` không hợp lệ; cần {expected}";
+    RangeEmpty = "range_empty" (),
+        en "the time range is empty: `from` must be before `to`",
+        vi "khoảng thời gian rỗng: `from` phải trước `to`";
+    QueryInvalid = "query_invalid" ("column", "problem"),
+        en "the query cannot be read at column {column}: {problem}",
+        vi "không đọc được truy vấn tại cột {column}: {problem}";
+    QueryUnsupported = "query_unsupported" ("problem"),
+        en "the query is understood but cannot be run here: {problem}",
+        vi "truy vấn hợp lệ nhưng không chạy được ở đây: {problem}";
+    QueryTimeout = "query_timeout" ("seconds"),
+        en "no answer within {seconds} s; make the time range shorter or the query narrower",
+        vi "không có kết quả trong {seconds} giây; hãy thu hẹp khoảng thời gian hoặc truy vấn";
+    FieldUnknown = "field_unknown" ("name"),
+        en "`{name}` is not a known field",
+        vi "không có trường `{name}`";
+    ReasonMissing = "reason_missing" (),
+        en "closing an alert needs a reason",
+        vi "cần nêu lý do khi đóng cảnh báo";
+    NotFound = "not_found" (),
+        en "there is nothing here under this address",
+        vi "không có gì ở địa chỉ này";
+    MethodNotAllowed = "method_not_allowed" (),
+        en "this address does not take this method",
+        vi "địa chỉ này không nhận phương thức này";
+    EventNotFound = "event_not_found" ("id"),
+        en "event `{id}` is not in the store; it may have passed its retention",
+        vi "không có sự kiện `{id}` trong kho; có thể đã hết hạn lưu giữ";
+    AlertNotFound = "alert_not_found" ("id"),
+        en "there is no alert {id}",
+        vi "không có cảnh báo {id}";
+
+    // What went wrong here.
+    StoreUnavailable = "store_unavailable" (),
+        en "the event store does not answer; the log of the server says why",
+        vi "kho sự kiện không trả lời; nhật ký máy chủ ghi rõ nguyên nhân";
+    StateUnavailable = "state_unavailable" (),
+        en "the state database does not answer; the log of the server says why",
+        vi "cơ sở dữ liệu trạng thái không trả lời; nhật ký máy chủ ghi rõ nguyên nhân";
+    TooBusy = "too_busy" (),
+        en "too many requests of this kind are running; try again in a moment",
+        vi "đang có quá nhiều yêu cầu loại này; hãy thử lại sau giây lát";
+    Internal = "internal" (),
+        en "something went wrong in the server; give the request id to its administrator",
+        vi "máy chủ gặp lỗi; hãy gửi mã yêu cầu cho người quản trị";
+}
