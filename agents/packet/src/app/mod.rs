@@ -1,0 +1,171 @@
+//! What flows carry: recognised by content, read from the bounded streams of [`stream`].
+//!
+//! A flow costs nothing here until something is recognised: until then each segment is looked at in place, and after
+//! enough of them the flow is left alone.
+
+pub(crate) mod dns;
+pub(crate) mod http;
+pub(crate) mod stream;
+pub(crate) mod tls;
+
+use crate::record::{AppProtocol, Conversation, Record};
+use crate::stats::Stats;
+use crate::time::Timestamp;
+use dns::DnsFlow;
+use stream::Streams;
+
+/// TCP segments with data that are looked at before a flow is left alone. More than a greeting and a STARTTLS.
+const SEGMENTS_TRIED: u8 = 32;
+/// UDP datagrams that are looked at before a flow is left alone.
+const DATAGRAMS_TRIED: u8 = 3;
+
+/// What is known about the content of one flow.
+#[derive(Debug, Default)]
+pub(crate) struct App {
+    pub protocol: Option<AppProtocol>,
+    tried: u8,
+    kind: Kind,
+}
+
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Undecided,
+    Ignored,
+    Streams(Box<Streams>),
+    Dns(Box<DnsFlow>),
+}
+
+/// What the analysers are given besides bytes.
+pub(crate) struct Context<'a> {
+    pub at: Timestamp,
+    /// Made only when a record is written.
+    pub conversation: &'a dyn Fn() -> Conversation,
+    pub budget: &'a mut Budget,
+    pub stats: &'a mut Stats,
+    pub out: &'a mut Vec<Record>,
+}
+
+/// Bytes of streams held by the whole table.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: usize,
+    max: usize,
+    /// For one direction of one stream.
+    pub stream_max: usize,
+}
+
+impl Budget {
+    pub(crate) const fn new(max: usize, stream_max: usize) -> Self {
+        Self { used: 0, max, stream_max }
+    }
+
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
+        let fits = self.max - self.used >= bytes;
+        if fits {
+            self.used += bytes;
+        }
+        fits
+    }
+
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        self.used = self.used.saturating_sub(bytes);
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn used(&self) -> usize {
+        self.used
+    }
+}
+
+/// A segment of a TCP stream: where it is, and what was captured of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment<'a> {
+    /// 0 from the originator, 1 from the responder.
+    pub end: usize,
+    pub sequence: u32,
+    /// Next byte that the sender expects from the other end.
+    pub acknowledged: Option<u32>,
+    pub data: &'a [u8],
+}
+
+impl App {
+    /// Nothing is to be looked at any more.
+    pub(crate) const fn is_ignored(&self) -> bool {
+        matches!(self.kind, Kind::Ignored)
+    }
+
+    /// Looks at a TCP segment.
+    pub(crate) fn segment(&mut self, segment: Segment<'_>, context: &mut Context<'_>) {
+        match &mut self.kind {
+            Kind::Streams(streams) => {
+                streams.segment(segment, context);
+                self.after_streams(context);
+            }
+            Kind::Undecided if !segment.data.is_empty() => {
+                self.tried += 1;
+                let Some(verdict) = stream::recognise(segment.data) else {
+                    if segment.data.starts_with(b"SSH-") {
+                        self.protocol = Some(AppProtocol::Ssh);
+                        self.kind = Kind::Ignored;
+                    } else if self.tried >= SEGMENTS_TRIED {
+                        self.kind = Kind::Ignored;
+                    }
+                    return;
+                };
+                let mut streams = Box::new(Streams::new(verdict, &segment));
+                streams.segment(segment, context);
+                self.kind = Kind::Streams(streams);
+                self.after_streams(context);
+            }
+            _ => {}
+        }
+    }
+
+    fn after_streams(&mut self, context: &mut Context<'_>) {
+        let Kind::Streams(streams) = &mut self.kind else { return };
+        self.protocol = streams.protocol().or(self.protocol);
+        if streams.is_done() {
+            streams.release(context.budget);
+            // A tunnel through HTTP may carry something else that is worth a look.
+            self.kind =
+                if streams.begins_again() && self.tried < SEGMENTS_TRIED { Kind::Undecided } else { Kind::Ignored };
+        }
+    }
+
+    /// Looks at a UDP datagram.
+    pub(crate) fn datagram(&mut self, data: &[u8], ports: (u16, u16), context: &mut Context<'_>) {
+        if let Kind::Dns(flow) = &mut self.kind {
+            if let Some(message) = dns::parse(data, dns::names_of(ports)) {
+                flow.message(message, context);
+            }
+            return;
+        }
+        if !matches!(self.kind, Kind::Undecided) {
+            return;
+        }
+        self.tried += 1;
+        match dns::recognise(data, ports) {
+            Some(message) => {
+                let mut flow = Box::<DnsFlow>::default();
+                flow.message(message, context);
+                self.protocol = Some(AppProtocol::Dns);
+                self.kind = Kind::Dns(flow);
+            }
+            None if self.tried >= DATAGRAMS_TRIED => self.kind = Kind::Ignored,
+            None => {}
+        }
+    }
+
+    /// Writes what is still unanswered, and gives memory back.
+    pub(crate) fn finish(&mut self, context: &mut Context<'_>) {
+        match std::mem::replace(&mut self.kind, Kind::Ignored) {
+            Kind::Streams(mut streams) => {
+                streams.finish(context);
+                streams.release(context.budget);
+            }
+            Kind::Dns(mut flow) => flow.finish(context),
+            Kind::Undecided | Kind::Ignored => {}
+        }
+    }
+}
