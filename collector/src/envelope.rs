@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use canh_schema::{AgentId, Timestamp};
+/// The number that an agent gave a batch.
+pub use canh_wire::BatchNumber as AgentBatch;
 use compact_str::{CompactString, ToCompactString, format_compact};
 
 /// One received batch as it came.
@@ -25,15 +27,6 @@ pub struct Envelope {
     pub host: Option<CompactString>,
     pub framing: Framing,
     pub payload: Bytes,
-}
-
-/// The number that an agent gave a batch. The same three values are the same batch, however often it is sent.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct AgentBatch {
-    pub agent: AgentId,
-    /// Random number that the agent's spool was created with.
-    pub spool: u64,
-    pub sequence: u64,
 }
 
 /// Where a batch came in. The number is stored, so it is never given to something else.

@@ -1,6 +1,25 @@
 //! Receives what devices and agents send, keeps it in the journal, acknowledges it, and hands decoded events to
 //! whoever asks. Detection and storage are not its business; it does not know them.
 
+mod collector;
+mod config;
+mod decode;
+pub mod door;
+mod drops;
 pub mod envelope;
+mod feed;
+pub mod format;
+mod journal;
+mod source;
+mod sources;
+mod token;
 
+pub use collector::{Collector, CollectorError, CollectorParts, run};
+pub use config::{CollectorConfig, FeedConfig, SourcesConfig};
+pub use decode::{DecodeSettings, decode};
+pub use drops::{DropReason, Dropped, Drops};
 pub use envelope::{AgentBatch, Cut, Door, Envelope, EnvelopeError, Framing, Record, RecordList, Records};
+pub use feed::{Decoder, Feed, Pull};
+pub use journal::{Appended, Journal, JournalConfig, JournalError, JournalReader};
+pub use sources::{SourceAbout, SourceKey, SourceStatus, Sources};
+pub use token::{AuthError, TokenCheck, TokenHash, TokenSet};

@@ -1,0 +1,206 @@
+//! Serves HTTP/1 and HTTP/2 connections for the doors that speak HTTP: how many, how long they may be silent, and how
+//! they end. What is asked over them is the business of the door.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Layer;
+use tracing::{debug, warn};
+
+use super::intake::Intake;
+use crate::drops::DropReason;
+
+/// After `stop`, requests under way may take this long.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The address at the other end of the connection, as an extension of each request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Peer {
+    pub(super) fn ip(self) -> IpAddr {
+        self.0.ip().to_canonical()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) connections_max: NonZeroUsize,
+    /// A connection on which nothing arrives for so long is closed.
+    pub(super) idle_timeout: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Protocol {
+    /// HTTP/1.1 or HTTP/2, as the client wishes.
+    Http,
+    /// HTTP/2 from the first byte, as gRPC has it.
+    Http2,
+}
+
+/// Serves until `stop` fires, then lets requests under way finish.
+pub(super) async fn serve(
+    door: &'static str,
+    listener: TcpListener,
+    protocol: Protocol,
+    limits: Limits,
+    router: Router,
+    intake: Intake,
+    stop: CancellationToken,
+) {
+    let tasks = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(limits.connections_max.get()));
+    let open = intake.metrics.connections.with_label_values(&[door]);
+    while let Some((stream, peer)) = accept(door, &listener, &stop).await {
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            intake.drops.add(door, DropReason::TooManyConnections, 1);
+            continue;
+        };
+        let router = router.clone();
+        let (stop, open, idle_timeout) = (stop.clone(), open.clone(), limits.idle_timeout);
+        tasks.spawn(async move {
+            open.inc();
+            let result = serve_one(stream, peer, protocol, idle_timeout, router, stop).await;
+            if let Err(error) = result {
+                debug!(door, %peer, error = %error, "connection ended with an error");
+            }
+            open.dec();
+            drop(place);
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+        warn!(door, left = tasks.len(), "connections were cut off because they did not end in time");
+    }
+}
+
+/// The next connection, or `None` once `stop` has fired.
+pub(super) async fn accept(
+    door: &'static str,
+    listener: &TcpListener,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                return Some((stream, peer));
+            }
+            // A client that is gone already is no reason to stop. Out of file handles: wait for some to be closed.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => (),
+            Err(error) => {
+                warn!(door, error = &error as &dyn std::error::Error, "cannot accept a connection");
+                tokio::select! {
+                    () = stop.cancelled() => return None,
+                    () = tokio::time::sleep(Duration::from_millis(100)) => (),
+                }
+            }
+        }
+    }
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    peer: SocketAddr,
+    protocol: Protocol,
+    idle_timeout: Duration,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let io = TokioIo::new(IdleTimeout::new(stream, idle_timeout));
+    let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_timeout.min(Duration::from_secs(30)));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .max_concurrent_streams(64)
+        .max_header_list_size(16 * 1024);
+    if protocol == Protocol::Http2 {
+        builder = builder.http2_only();
+    }
+    let mut connection = pin!(builder.serve_connection(io, service));
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// A stream on which reading fails after a time of silence.
+struct IdleTimeout<S> {
+    stream: S,
+    after: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<S> IdleTimeout<S> {
+    fn new(stream: S, after: Duration) -> Self {
+        Self { stream, after, sleep: Box::pin(tokio::time::sleep(after)) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for IdleTimeout<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let after = self.after;
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                self.sleep.as_mut().reset(Instant::now() + after);
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                std::task::ready!(self.sleep.as_mut().poll(cx));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was received for too long")))
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for IdleTimeout<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

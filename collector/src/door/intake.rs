@@ -1,0 +1,132 @@
+//! What every door needs: the way into the journal, and the counters beside it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use canh_schema::Timestamp;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use crate::drops::{DropReason, Drops};
+use crate::envelope::{Door, Envelope};
+use crate::journal::{Appended, Journal, JournalError};
+use crate::sources::{Seen, SourceKey, Sources};
+use crate::token::TokenCheck;
+
+/// The way from a door into the journal. Clones are the same way.
+#[derive(Clone)]
+pub struct Intake {
+    pub(super) journal: Arc<Journal>,
+    pub(super) tokens: Arc<dyn TokenCheck>,
+    pub(super) drops: Drops,
+    pub(super) sources: Arc<Sources>,
+    pub(super) metrics: DoorMetrics,
+}
+
+#[derive(Clone)]
+pub(super) struct DoorMetrics {
+    batches: IntCounterVec,
+    records: IntCounterVec,
+    bytes: IntCounterVec,
+    refused: IntCounterVec,
+    pub(super) connections: IntGaugeVec,
+}
+
+impl DoorMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone())).map(|()| counter)
+        };
+        let help = "Connections open at a door.";
+        let connections = IntGaugeVec::new(Opts::new("canh_door_connections", help), &["door"])?;
+        registry.register(Box::new(connections.clone()))?;
+        Ok(Self {
+            batches: counter("canh_door_batches_total", "Batches journaled.", &["door"])?,
+            records: counter("canh_door_records_total", "Records journaled.", &["door"])?,
+            bytes: counter("canh_door_bytes_total", "Bytes of payload journaled.", &["door"])?,
+            refused: counter("canh_door_refused_total", "Requests refused; the sender was told.", &["door", "reason"])?,
+            connections,
+        })
+    }
+}
+
+impl Intake {
+    /// # Errors
+    ///
+    /// If `registry` has the counters already.
+    pub fn new(
+        journal: Arc<Journal>,
+        tokens: Arc<dyn TokenCheck>,
+        drops: Drops,
+        sources: Arc<Sources>,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self { journal, tokens, drops, sources, metrics: DoorMetrics::new(registry)? })
+    }
+
+    /// Journals a batch of one sender and notes it under that sender.
+    pub(super) async fn append(&self, envelope: Envelope, records: u64) -> Result<Appended, JournalError> {
+        let (door, peer, at) = (envelope.door, envelope.peer, envelope.received);
+        let bytes = envelope.payload.len() as u64;
+        let key = source_key(&envelope);
+        let appended = self.append_quietly(envelope, records).await?;
+        if let Some(key) = key {
+            let mut seen = Seen::new(door, peer, at);
+            seen.batches = 1;
+            if appended.duplicate {
+                seen.duplicates = 1;
+            } else {
+                (seen.records, seen.bytes) = (records, bytes);
+            }
+            self.sources.add(key, &seen);
+        }
+        Ok(appended)
+    }
+
+    /// Journals a batch whose senders the caller notes itself.
+    pub(super) async fn append_quietly(&self, envelope: Envelope, records: u64) -> Result<Appended, JournalError> {
+        let door = envelope.door.name();
+        let bytes = envelope.payload.len() as u64;
+        let appended = self.journal.append(envelope).await?;
+        if !appended.duplicate {
+            self.metrics.batches.with_label_values(&[door]).inc();
+            self.metrics.records.with_label_values(&[door]).inc_by(records);
+            self.metrics.bytes.with_label_values(&[door]).inc_by(bytes);
+        }
+        Ok(appended)
+    }
+
+    /// Counts records that could not be journaled and that nobody will send again.
+    pub(super) fn lost(&self, door: Door, peer: Option<IpAddr>, error: &JournalError, records: u64) {
+        let reason = match error {
+            JournalError::Full { .. } => DropReason::JournalFull,
+            JournalError::Closed => DropReason::ShuttingDown,
+            _ => DropReason::JournalError,
+        };
+        self.dropped(door, peer, reason, records);
+    }
+
+    pub(super) fn dropped(&self, door: Door, peer: Option<IpAddr>, reason: DropReason, records: u64) {
+        self.drops.add(door.name(), reason, records);
+        if let Some(address) = peer
+            && records > 0
+        {
+            let mut seen = Seen::new(door, peer, Timestamp::now());
+            seen.dropped = records;
+            self.sources.add(SourceKey::Peer(door, address), &seen);
+        }
+    }
+
+    /// Counts a request that was refused, so that its sender knows and still has the data.
+    pub(super) fn refused(&self, door: Door, reason: &'static str) {
+        self.metrics.refused.with_label_values(&[door.name(), reason]).inc();
+    }
+}
+
+fn source_key(envelope: &Envelope) -> Option<SourceKey> {
+    match (&envelope.agent, envelope.peer) {
+        (Some(batch), _) => Some(SourceKey::Agent(batch.agent)),
+        (None, Some(address)) => Some(SourceKey::Peer(envelope.door, address)),
+        (None, None) => None,
+    }
+}

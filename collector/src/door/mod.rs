@@ -1,0 +1,142 @@
+//! The doors: every way in which data comes to the collector, one file and one line of [`DOORS`] each.
+//!
+//! A door receives, makes envelopes, and answers its sender once the journal has them. It does not look into them more
+//! than its protocol needs. Each has its own limits, and counts what it drops.
+
+pub mod http;
+pub mod ndjson;
+pub mod otlp_grpc;
+pub mod otlp_http;
+pub mod syslog_tcp;
+pub mod syslog_udp;
+
+mod connection;
+mod intake;
+mod json_array;
+mod lines;
+mod octets;
+mod otlp;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::CollectorConfig;
+pub use intake::Intake;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One kind of door.
+pub struct DoorSpec {
+    /// Its table under `[collector]`.
+    pub name: &'static str,
+    /// One line for the manual.
+    pub about: &'static str,
+    bind: fn(&CollectorConfig, &Intake) -> Result<Option<BoundDoor>, BindError>,
+}
+
+/// Every door, in the order of the manual.
+pub static DOORS: &[DoorSpec] = &[
+    DoorSpec {
+        name: "otlp_grpc",
+        about: "OpenTelemetry logs and metrics over gRPC; our own agents use it too",
+        bind: |config, intake| otlp_grpc::bind(&config.otlp_grpc, intake),
+    },
+    DoorSpec {
+        name: "http",
+        about: "OpenTelemetry logs and metrics, and newline-delimited JSON, over HTTP",
+        bind: |config, intake| http::bind(&config.http, intake),
+    },
+    DoorSpec {
+        name: "syslog_udp",
+        about: "syslog datagrams (RFC 3164, RFC 5424)",
+        bind: |config, intake| syslog_udp::bind(&config.syslog_udp, intake),
+    },
+    DoorSpec {
+        name: "syslog_tcp",
+        about: "syslog over TCP, one message per line or with octet counts (RFC 6587)",
+        bind: |config, intake| syslog_tcp::bind(&config.syslog_tcp, intake),
+    },
+];
+
+/// A door with its address taken, which nobody serves yet.
+pub struct BoundDoor {
+    pub name: &'static str,
+    /// The address in use; it has the real port if the configuration says port 0.
+    pub address: SocketAddr,
+    serve: Box<dyn FnOnce(CancellationToken) -> BoxFuture<()> + Send>,
+}
+
+impl BoundDoor {
+    fn new<F>(
+        name: &'static str,
+        address: SocketAddr,
+        serve: impl FnOnce(CancellationToken) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self { name, address, serve: Box::new(move |stop| Box::pin(serve(stop))) }
+    }
+
+    /// Serves until `stop` fires, then finishes what was received.
+    pub fn serve(self, stop: CancellationToken) -> impl Future<Output = ()> + Send {
+        (self.serve)(stop)
+    }
+}
+
+/// Takes the addresses of all doors that are enabled. Call it inside the runtime.
+pub fn bind_all(config: &CollectorConfig, intake: &Intake) -> Result<Vec<BoundDoor>, BindError> {
+    DOORS.iter().filter_map(|door| (door.bind)(config, intake).transpose()).collect()
+}
+
+/// Why a door could not take its address.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on `{address}` (configuration key `{key}`); {}", advice(source))]
+pub struct BindError {
+    pub key: String,
+    pub address: SocketAddr,
+    pub source: io::Error,
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program uses it: stop that program or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need the right to bind them: give the program CAP_NET_BIND_SERVICE or choose another port"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address: choose one that it has, or 0.0.0.0",
+        _ => "choose another address, or switch the door off with `enabled = false`",
+    }
+}
+
+impl BindError {
+    fn new(door: &str, address: SocketAddr) -> impl Fn(io::Error) -> Self {
+        let key = format!("collector.{door}.listen");
+        move |source| Self { key: key.clone(), address, source }
+    }
+}
+
+/// Listens on a TCP address. Dead peers are noticed after about two minutes of silence.
+fn listen_tcp(door: &str, address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), BindError> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?; // a restart need not wait for connections of the last run
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+        socket.set_tcp_keepalive(&keepalive.with_retries(4))?;
+        socket.bind(&address.into())?;
+        socket.listen(1_024)?;
+        let listener = tokio::net::TcpListener::from_std(socket.into())?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listen().map_err(BindError::new(door, address))
+}
+
+#[cfg(test)]
+mod tests;
