@@ -1,0 +1,99 @@
+//! The load: syslog messages of several programs, made in memory before the clock starts.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use anyhow::Context;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+pub(crate) struct Load {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) count: usize,
+}
+
+impl Load {
+    /// Messages of sshd, sudo, cron, a database and an application, octet-counted (RFC 6587, section 3.4.1).
+    pub(crate) fn syslog(count: usize) -> Self {
+        let mut random = StdRng::seed_from_u64(1);
+        let mut bytes = Vec::with_capacity(count * 180);
+        for number in 0..count {
+            let pid: u16 = random.random();
+            let (program, text) = match number % 5 {
+                0 => (
+                    "sshd",
+                    format!(
+                        "Accepted publickey for vanhanh0{} from 10.20.0.{} port {} ssh2: ED25519 SHA256:canhbench",
+                        number % 4,
+                        number % 250,
+                        1_024 + u32::from(pid)
+                    ),
+                ),
+                1 => (
+                    "sudo",
+                    format!(
+                        "vanhanh0{} : TTY=pts/0 ; PWD=/home ; USER=root ; COMMAND=/usr/bin/systemctl status canhbench{}",
+                        number % 4,
+                        number % 90
+                    ),
+                ),
+                2 => ("CRON", format!("(root) CMD (/usr/local/bin/canhbench --job {number})")),
+                3 => (
+                    "mysqld",
+                    format!("{pid} Query SELECT ma, ten FROM danhmuc_donvi WHERE cap = {} /* canhbench */", number % 9),
+                ),
+                _ => (
+                    "ungdung",
+                    format!("hồ sơ H{number:07} đã tiếp nhận, thời gian xử lý {} ms, canhbench", number % 900),
+                ),
+            };
+            let (second, micro) = (number / 5_000 % 60, number % 1_000_000);
+            let message = format!(
+                "<38>1 2026-11-22T08:{:02}:{second:02}.{micro:06}+07:00 may{:02} {program} {pid} - - {text}",
+                number / 300_000 % 60,
+                number % 40
+            );
+            // Writing to memory does not fail.
+            let _ = write!(bytes, "{} {message}", message.len());
+        }
+        Self { bytes, count }
+    }
+
+    /// Sends everything over two connections, as two relays would.
+    pub(crate) fn send(&self, port: u16) -> anyhow::Result<()> {
+        let middle = self.middle();
+        let (first, second) = self.bytes.split_at(middle);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| send(port, first));
+            send(port, second)?;
+            other.join().map_err(|_| anyhow::anyhow!("the sender panicked"))?
+        })
+    }
+
+    /// A frame boundary near the middle.
+    fn middle(&self) -> usize {
+        let mut at = 0;
+        while at < self.bytes.len() / 2 {
+            let digits = self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let length =
+                std::str::from_utf8(&self.bytes[at..at + digits]).ok().and_then(|text| text.parse::<usize>().ok());
+            at += digits + 1 + length.unwrap_or_default();
+        }
+        at
+    }
+}
+
+fn send(port: u16, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stream =
+        TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot connect to port {port}"))?;
+    stream.write_all(bytes).context("cannot send")
+}
+
+/// Twenty refused log-ins from one address: enough for the brute-force rule.
+pub(crate) fn plant(port: u16) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for second in 0..20 {
+        text.push_str(&format!("<38>1 2026-11-22T09:00:{second:02}+07:00 may01 sshd 77 - - Failed password for root from 198.51.100.9 port 4{second:03} ssh2\n"));
+    }
+    send(port, text.as_bytes())
+}
