@@ -1,0 +1,547 @@
+//! The rules of one log source, compiled together: equal items of different rules are compared once, and an index
+//! over their literals says which rules are worth looking at.
+
+use canh_schema::{Event, Value};
+use compact_str::CompactString;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::fields::{FieldNames, KEYWORDS, Slot, Table};
+use super::literals::{Literals, LiteralsBuilder, Mark};
+use crate::matching::{CompiledItem, Matcher, TextKind, compile_item};
+use crate::rule::{Condition, Detection, EventRule, Item, RuleSource};
+
+/// Words that are in so many events that they announce nothing.
+const COMMON: &[&str] = &[
+    "c:\\windows\\system32\\",
+    "c:\\windows\\syswow64\\",
+    "c:\\program files\\",
+    "c:\\program files (x86)\\",
+    "c:\\users\\",
+    "\\appdata\\local\\temp\\",
+    "\\cmd.exe",
+    "\\powershell.exe",
+    "\\svchost.exe",
+    "\\rundll32.exe",
+    "\\explorer.exe",
+    "\\reg.exe",
+    "\\currentversion\\run",
+    "hklm\\system\\currentcontrolset\\services\\",
+    "hkcu\\software\\microsoft\\windows\\",
+    "https://www.",
+    "ntdll.dll",
+    "http://",
+    "/usr/bin/",
+    "/bin/bash",
+];
+
+/// Rules with the same log source.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub source: RuleSource,
+    rules: Vec<GroupRule>,
+    nodes: Vec<Node>,
+    /// Children of the nodes, as ranges.
+    children: Vec<u32>,
+    items: Vec<GroupItem>,
+    leaves: Vec<Leaf>,
+    /// By slot; most slots are not used by a group.
+    literals: Vec<Option<Box<Literals>>>,
+    /// Slots with literals, for groups that use fewer slots than an event has.
+    keyword_literals: bool,
+    /// Rules that no literal can announce.
+    always: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct GroupRule {
+    /// The place of the rule in the engine.
+    rule: u32,
+    root: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Node {
+    Leaf(u32),
+    All(u32, u32),
+    Any(u32, u32),
+    Not(u32),
+    AtLeast(u32, u32, u32),
+}
+
+/// A field compared with some patterns, any of which will do.
+#[derive(Debug)]
+struct GroupItem {
+    slot: Slot,
+    matchers: Vec<Prepared>,
+    /// Some matcher is not decided by the index alone.
+    lazy: bool,
+    /// Some matcher is not in the index at all.
+    unindexed: bool,
+    /// Rules to look at when the index announces this item.
+    triggers: Vec<u32>,
+}
+
+/// A matcher and, for a field reference, the slot of the other field.
+#[derive(Debug)]
+struct Prepared {
+    matcher: Matcher,
+    other: Slot,
+}
+
+/// An item as one rule writes it, for the proof.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    item: u32,
+    pub selection: CompactString,
+    pub field: CompactString,
+    pub modifiers: CompactString,
+    /// For each matcher of the item, the value as written.
+    pub patterns: Vec<CompactString>,
+}
+
+/// What is known about the items and rules of a group for the current event. Kept between events.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    round: u32,
+    items: Vec<(u32, State)>,
+    rules: Vec<u32>,
+    candidates: Vec<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// The index found a piece of it.
+    Announced,
+    True,
+    False,
+}
+
+impl Verdicts {
+    fn begin(&mut self, items: usize, rules: usize) {
+        if self.items.len() < items {
+            self.items.resize(items, (0, State::False));
+        }
+        if self.rules.len() < rules {
+            self.rules.resize(rules, 0);
+        }
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.items.iter_mut().for_each(|(round, _)| *round = 0);
+            self.rules.iter_mut().for_each(|round| *round = 0);
+            self.round = 1;
+        }
+        self.candidates.clear();
+    }
+
+    fn state(&self, item: u32) -> Option<State> {
+        let (round, state) = self.items[item as usize];
+        (round == self.round).then_some(state)
+    }
+
+    fn set(&mut self, item: u32, state: State) {
+        self.items[item as usize] = (self.round, state);
+    }
+
+    fn add_candidate(&mut self, rule: u32) {
+        let round = &mut self.rules[rule as usize];
+        if *round != self.round {
+            *round = self.round;
+            self.candidates.push(rule);
+        }
+    }
+}
+
+impl Group {
+    /// Calls `fires` with each rule that holds for the event in `table` and the root of its condition; counts the
+    /// rules looked at.
+    pub(crate) fn evaluate(
+        &self,
+        event: &Event,
+        table: &mut Table,
+        verdicts: &mut Verdicts,
+        looked_at: &mut u64,
+        mut fires: impl FnMut(u32, u32),
+    ) {
+        verdicts.begin(self.items.len(), self.rules.len());
+        if self.keyword_literals {
+            self.scan(KEYWORDS, event, table, verdicts);
+        }
+        for index in 0..table.present().len() {
+            let slot = table.present()[index];
+            self.scan(slot, event, table, verdicts);
+        }
+        self.always.iter().for_each(|rule| verdicts.add_candidate(*rule));
+        *looked_at += verdicts.candidates.len() as u64;
+        for index in 0..verdicts.candidates.len() {
+            let rule = &self.rules[verdicts.candidates[index] as usize];
+            if self.holds(rule.root, event, table, verdicts) {
+                fires(rule.rule, rule.root);
+            }
+        }
+    }
+
+    /// For the proof of a rule that held.
+    pub(crate) fn hit(&self, root: u32) -> Hit<'_> {
+        Hit { group: self, root }
+    }
+
+    fn scan(&self, slot: Slot, event: &Event, table: &mut Table, verdicts: &mut Verdicts) {
+        let Some(literals) = self.literals.get(slot as usize).and_then(Option::as_ref) else { return };
+        for member in table.lower(slot, event) {
+            literals.scan(table.member(member).as_bytes(), |Mark { item, sure }| {
+                let before = verdicts.state(item);
+                if sure && before != Some(State::True) {
+                    verdicts.set(item, State::True);
+                } else if before.is_none() {
+                    verdicts.set(item, State::Announced);
+                }
+                if before.is_none() {
+                    self.items[item as usize].triggers.iter().for_each(|rule| verdicts.add_candidate(*rule));
+                }
+            });
+        }
+    }
+
+    fn children(&self, begin: u32, end: u32) -> &[u32] {
+        &self.children[begin as usize..end as usize]
+    }
+
+    fn holds(&self, node: u32, event: &Event, table: &mut Table, verdicts: &mut Verdicts) -> bool {
+        match self.nodes[node as usize] {
+            Node::Leaf(leaf) => self.item_holds(self.leaves[leaf as usize].item, event, table, verdicts),
+            Node::All(begin, end) => {
+                self.children(begin, end).iter().all(|child| self.holds(*child, event, table, verdicts))
+            }
+            Node::Any(begin, end) => {
+                self.children(begin, end).iter().any(|child| self.holds(*child, event, table, verdicts))
+            }
+            Node::Not(child) => !self.holds(child, event, table, verdicts),
+            Node::AtLeast(wanted, begin, end) => {
+                let children = self.children(begin, end).iter();
+                children.filter(|child| self.holds(**child, event, table, verdicts)).take(wanted as usize).count()
+                    == wanted as usize
+            }
+        }
+    }
+
+    fn item_holds(&self, index: u32, event: &Event, table: &mut Table, verdicts: &mut Verdicts) -> bool {
+        let item = &self.items[index as usize];
+        match verdicts.state(index) {
+            Some(State::True) => return true,
+            Some(State::False) => return false,
+            Some(State::Announced) => (),
+            None if !item.unindexed => return false,
+            None => (),
+        }
+        let found = item.lazy && item.matchers.iter().any(|prepared| prepared.finds(item.slot, event, table).is_some());
+        verdicts.set(index, if found { State::True } else { State::False });
+        found
+    }
+}
+
+impl Prepared {
+    /// The value that matches; null stands for an absent one.
+    fn finds(&self, slot: Slot, event: &Event, table: &mut Table) -> Option<Value> {
+        match &self.matcher {
+            Matcher::Null => table.is_null(slot, event).then_some(Value::Null),
+            Matcher::Exists(wanted) => {
+                (table.exists(slot) == *wanted).then(|| table.value(slot, event).cloned().unwrap_or(Value::Null))
+            }
+            Matcher::FieldRef { kind, cased, .. } => self.refers(*kind, *cased, slot, event, table),
+            matcher => {
+                let members = table.lower(slot, event);
+                let values = table.values(slot, event);
+                let found =
+                    members.clone().zip(&values).find(|(member, value)| matcher.matches(value, table.member(*member)));
+                if let Some((_, value)) = found {
+                    return Some((*value).clone());
+                }
+                // Keywords of an event without attributes also look into its raw text, the last member.
+                let raw = members.skip(values.len()).next()?;
+                let value = Value::text(String::from_utf8_lossy(&event.raw));
+                matcher.matches(&value, table.member(raw)).then_some(value)
+            }
+        }
+    }
+
+    fn refers(&self, kind: TextKind, cased: bool, slot: Slot, event: &Event, table: &mut Table) -> Option<Value> {
+        let (left, right) = (table.lower(slot, event), table.lower(self.other, event));
+        let (left_values, right_values) = (table.values(slot, event), table.values(self.other, event));
+        for (a, value) in left.zip(&left_values) {
+            for (b, other) in right.clone().zip(&right_values) {
+                let found = if cased {
+                    kind.matches(&value.as_text().unwrap_or_default(), &other.as_text().unwrap_or_default())
+                } else {
+                    kind.matches(table.member(a), table.member(b))
+                };
+                if found {
+                    return Some((*value).clone());
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A rule that held, and the way to find out why.
+#[derive(Clone, Copy)]
+pub(crate) struct Hit<'a> {
+    pub(super) group: &'a Group,
+    pub(super) root: u32,
+}
+
+impl Hit<'_> {
+    pub(super) fn node(&self, node: u32) -> Node {
+        self.group.nodes[node as usize]
+    }
+
+    pub(super) fn children(&self, begin: u32, end: u32) -> &[u32] {
+        self.group.children(begin, end)
+    }
+
+    pub(super) fn leaf(&self, leaf: u32) -> &Leaf {
+        &self.group.leaves[leaf as usize]
+    }
+
+    pub(super) fn leaf_slot(&self, leaf: u32) -> Slot {
+        self.group.items[self.leaf(leaf).item as usize].slot
+    }
+
+    /// The pattern and the value that make the leaf hold.
+    pub(super) fn leaf_match(&self, leaf: u32, event: &Event, table: &mut Table) -> Option<(CompactString, Value)> {
+        let leaf = self.leaf(leaf);
+        let item = &self.group.items[leaf.item as usize];
+        item.matchers.iter().zip(&leaf.patterns).find_map(|(prepared, pattern)| {
+            prepared.finds(item.slot, event, table).map(|value| (pattern.clone(), value))
+        })
+    }
+}
+
+/// Collects the rules of a group, then compiles them.
+#[derive(Debug)]
+pub(crate) struct GroupBuilder {
+    group: Group,
+    by_text: FxHashMap<String, u32>,
+}
+
+impl GroupBuilder {
+    pub(crate) fn new(source: RuleSource) -> Self {
+        let group = Group {
+            source,
+            rules: Vec::new(),
+            nodes: Vec::new(),
+            children: Vec::new(),
+            items: Vec::new(),
+            leaves: Vec::new(),
+            literals: Vec::new(),
+            keyword_literals: false,
+            always: Vec::new(),
+        };
+        Self { group, by_text: FxHashMap::default() }
+    }
+
+    pub(crate) fn add(&mut self, rule: u32, event_rule: &EventRule, fields: &mut FieldNames) {
+        let selections: Vec<u32> = event_rule
+            .selections
+            .iter()
+            .map(|selection| self.detection(&selection.detection, &selection.name, fields))
+            .collect();
+        let root = self.condition(&event_rule.condition, &selections);
+        self.group.rules.push(GroupRule { rule, root });
+    }
+
+    pub(crate) fn build(mut self, slots: usize) -> Group {
+        for index in 0..self.group.rules.len() {
+            let rule = u32::try_from(index).unwrap_or(u32::MAX);
+            match self.required(self.group.rules[index].root) {
+                Some((_, items)) => {
+                    for item in items {
+                        let triggers = &mut self.group.items[item as usize].triggers;
+                        if triggers.last() != Some(&rule) {
+                            triggers.push(rule);
+                        }
+                    }
+                }
+                None => self.group.always.push(rule),
+            }
+        }
+        let mut builders: FxHashMap<Slot, LiteralsBuilder> = FxHashMap::default();
+        for (index, item) in (0..).zip(&self.group.items) {
+            for prepared in &item.matchers {
+                if let Some((kind, literal, sure)) = prepared.matcher.index_literal() {
+                    builders.entry(item.slot).or_default().add(kind, literal, Mark { item: index, sure });
+                }
+            }
+        }
+        self.group.keyword_literals = builders.contains_key(&KEYWORDS);
+        self.group.literals.resize_with(slots, || None);
+        for (slot, builder) in builders {
+            self.group.literals[slot as usize] = Some(Box::new(builder.build()));
+        }
+        self.group
+    }
+
+    fn push(&mut self, node: Node) -> u32 {
+        self.group.nodes.push(node);
+        u32::try_from(self.group.nodes.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// A node over children; one child stands for itself.
+    fn join(&mut self, children: SmallVec<[u32; 4]>, node: impl FnOnce(u32, u32) -> Node) -> u32 {
+        if let [only] = children.as_slice() {
+            return *only;
+        }
+        let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let begin = place(self.group.children.len());
+        self.group.children.extend(children);
+        let end = place(self.group.children.len());
+        self.push(node(begin, end))
+    }
+
+    fn condition(&mut self, condition: &Condition, selections: &[u32]) -> u32 {
+        match condition {
+            Condition::Selection(index) => selections[*index],
+            Condition::Not(part) => {
+                let child = self.condition(part, selections);
+                self.push(Node::Not(child))
+            }
+            Condition::All(parts) => {
+                let children = parts.iter().map(|part| self.condition(part, selections)).collect();
+                self.join(children, Node::All)
+            }
+            Condition::Any(parts) => {
+                let children = parts.iter().map(|part| self.condition(part, selections)).collect();
+                self.join(children, Node::Any)
+            }
+            Condition::AtLeast(wanted, parts) => {
+                let children: SmallVec<[u32; 4]> = parts.iter().map(|part| self.condition(part, selections)).collect();
+                let wanted = u32::try_from(*wanted).unwrap_or(u32::MAX);
+                let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+                let begin = place(self.group.children.len());
+                self.group.children.extend(children);
+                let end = place(self.group.children.len());
+                self.push(Node::AtLeast(wanted, begin, end))
+            }
+        }
+    }
+
+    fn detection(&mut self, detection: &Detection, selection: &CompactString, fields: &mut FieldNames) -> u32 {
+        match detection {
+            Detection::All(parts) => {
+                let children = parts.iter().map(|part| self.detection(part, selection, fields)).collect();
+                self.join(children, Node::All)
+            }
+            Detection::Any(parts) => {
+                let children = parts.iter().map(|part| self.detection(part, selection, fields)).collect();
+                self.join(children, Node::Any)
+            }
+            Detection::Item(item) => self.item(item, selection, fields),
+        }
+    }
+
+    fn item(&mut self, item: &Item, selection: &CompactString, fields: &mut FieldNames) -> u32 {
+        // An item that does not compile was refused when it was read; an empty one never holds.
+        let compiled = compile_item(item).unwrap_or(CompiledItem { all: false, negate: false, values: Vec::new() });
+        let slot = item.field.as_deref().map_or(KEYWORDS, |field| fields.slot(field));
+        let written: Vec<CompactString> = item.values.iter().map(crate::rule::Literal::to_text).collect();
+        let each: Vec<(Vec<Matcher>, CompactString)> = compiled.values.into_iter().zip(written).collect();
+        let mut leaf = |builder: &mut Self, values: Vec<(Vec<Matcher>, CompactString)>| {
+            let mut matchers = Vec::new();
+            let mut patterns = Vec::new();
+            for (alternatives, pattern) in values {
+                for matcher in alternatives {
+                    let other = match &matcher {
+                        Matcher::FieldRef { field, .. } => fields.slot(field),
+                        _ => KEYWORDS,
+                    };
+                    matchers.push(Prepared { matcher, other });
+                    patterns.push(pattern.clone());
+                }
+            }
+            let item_index = builder.shared_item(slot, matchers);
+            let leaf = Leaf {
+                item: item_index,
+                selection: selection.clone(),
+                field: item.field.clone().unwrap_or_default(),
+                modifiers: item.written.clone(),
+                patterns,
+            };
+            builder.group.leaves.push(leaf);
+            let index = u32::try_from(builder.group.leaves.len() - 1).unwrap_or(u32::MAX);
+            builder.push(Node::Leaf(index))
+        };
+        let node = if compiled.all {
+            let children = each.into_iter().map(|value| leaf(self, vec![value])).collect();
+            self.join(children, Node::All)
+        } else {
+            leaf(self, each)
+        };
+        if compiled.negate { self.push(Node::Not(node)) } else { node }
+    }
+
+    fn shared_item(&mut self, slot: Slot, matchers: Vec<Prepared>) -> u32 {
+        let text = format!("{slot} {matchers:?}");
+        if let Some(index) = self.by_text.get(&text) {
+            return *index;
+        }
+        let keys: Vec<_> = matchers.iter().map(|prepared| prepared.matcher.index_literal()).collect();
+        let item = GroupItem {
+            slot,
+            lazy: keys.iter().any(|key| !matches!(key, Some((_, _, true)))),
+            unindexed: keys
+                .iter()
+                .any(|key| key.is_none_or(|(kind, text, _)| text.is_empty() && kind != TextKind::Exact)),
+            triggers: Vec::new(),
+            matchers,
+        };
+        let index = u32::try_from(self.group.items.len()).unwrap_or(u32::MAX);
+        self.group.items.push(item);
+        self.by_text.insert(text, index);
+        index
+    }
+
+    /// Items of which at least one must be announced for the node to hold, chosen to be announced seldom; and how
+    /// often they probably are.
+    fn required(&self, node: u32) -> Option<(f64, Vec<u32>)> {
+        let group = &self.group;
+        match group.nodes[node as usize] {
+            Node::Leaf(leaf) => {
+                let index = group.leaves[leaf as usize].item;
+                let item = &group.items[index as usize];
+                (!item.unindexed).then(|| (item.matchers.iter().map(Prepared::frequency).sum(), vec![index]))
+            }
+            Node::All(begin, end) => {
+                let children = group.children(begin, end).iter().filter_map(|child| self.required(*child));
+                children.min_by(|(a, _), (b, _)| a.total_cmp(b))
+            }
+            Node::Any(begin, end) => self.required_of_any(group.children(begin, end)),
+            // At least one must hold only if at least one is wanted.
+            Node::AtLeast(wanted, begin, end) if wanted > 0 => self.required_of_any(group.children(begin, end)),
+            Node::AtLeast(..) | Node::Not(_) => None,
+        }
+    }
+
+    fn required_of_any(&self, children: &[u32]) -> Option<(f64, Vec<u32>)> {
+        children.iter().try_fold((0.0, Vec::new()), |(sum, mut items), child| {
+            let (frequency, more) = self.required(*child)?;
+            items.extend(more);
+            Some((sum + frequency, items))
+        })
+    }
+}
+
+impl Prepared {
+    /// A guess at how often the literal is met.
+    fn frequency(&self) -> f64 {
+        let Some((kind, literal, _)) = self.matcher.index_literal() else { return 1.0 };
+        let penalty = if COMMON.iter().any(|word| word.contains(literal)) { 20.0 } else { 1.0 };
+        let length = 0.75_f64.powi(i32::try_from(literal.len()).unwrap_or(i32::MAX));
+        penalty
+            * match kind {
+                TextKind::Exact => 0.02 + 0.1 * length,
+                TextKind::StartsWith | TextKind::EndsWith => 0.01 + 0.5 * length,
+                TextKind::Contains => 0.01 + length,
+            }
+    }
+}

@@ -1,0 +1,306 @@
+//! Finds which of thousands of short texts occur in a value, in one pass that hardly grows with their number.
+//!
+//! Beginnings and endings are looked up in a trie from that side. Texts that may be anywhere are found by one
+//! window of four bytes each, chosen to be rare: a bitmap says for each place of the value whether any such window
+//! is there, and only then is the text itself compared.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::matching::TextKind;
+
+/// What is told when a literal was found: the item that it belongs to, and whether that is enough for the item to hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Mark {
+    pub item: u32,
+    pub sure: bool,
+}
+
+type Wanted = BTreeMap<Vec<u8>, Vec<Mark>>;
+
+/// Literals of one field, to be compiled.
+#[derive(Debug, Default)]
+pub(crate) struct LiteralsBuilder {
+    exact: Wanted,
+    starts: Wanted,
+    ends: Wanted,
+    contains: Wanted,
+}
+
+impl LiteralsBuilder {
+    pub(crate) fn add(&mut self, kind: TextKind, literal: &str, mark: Mark) {
+        let wanted = match kind {
+            TextKind::Exact => &mut self.exact,
+            TextKind::StartsWith => &mut self.starts,
+            TextKind::EndsWith => &mut self.ends,
+            TextKind::Contains => &mut self.contains,
+        };
+        wanted.entry(literal.as_bytes().to_vec()).or_default().push(mark);
+    }
+
+    pub(crate) fn build(self) -> Literals {
+        let reversed = self.ends.into_iter().map(|(mut literal, marks)| {
+            literal.reverse();
+            (literal, marks)
+        });
+        Literals {
+            exact: self.exact.into_iter().map(|(literal, marks)| (literal.into(), marks.into())).collect(),
+            starts: Trie::new(self.starts),
+            ends: Trie::new(reversed.collect()),
+            contains: Windows::new(self.contains),
+        }
+    }
+}
+
+/// The literals of one field.
+#[derive(Debug)]
+pub(crate) struct Literals {
+    exact: FxHashMap<Box<[u8]>, Box<[Mark]>>,
+    starts: Trie,
+    ends: Trie,
+    contains: Windows,
+}
+
+impl Literals {
+    /// Calls `found` for each literal that is in `text`; possibly more than once.
+    pub(crate) fn scan(&self, text: &[u8], mut found: impl FnMut(Mark)) {
+        if !self.exact.is_empty()
+            && let Some(marks) = self.exact.get(text)
+        {
+            marks.iter().copied().for_each(&mut found);
+        }
+        self.starts.walk(text.iter().copied(), &mut found);
+        self.ends.walk(text.iter().rev().copied(), &mut found);
+        self.contains.scan(text, &mut found);
+    }
+}
+
+/// A tree over bytes; the children of a node are neighbours in `labels`.
+#[derive(Debug, Default)]
+struct Trie {
+    nodes: Vec<TrieNode>,
+    labels: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct TrieNode {
+    /// Range of `labels`; the node of label `i` is `i + 1`, because every node but the root has one label.
+    children: (u32, u32),
+    marks: (u32, u32),
+}
+
+impl Trie {
+    fn new(wanted: Wanted) -> Self {
+        let mut trie = Self::default();
+        if wanted.is_empty() {
+            return trie;
+        }
+        let sorted: Vec<(Vec<u8>, Vec<Mark>)> = wanted.into_iter().collect();
+        let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        // Breadth first, so that the children of a node get neighbouring labels.
+        let mut queue = std::collections::VecDeque::from([(0..sorted.len(), 0_usize)]);
+        trie.nodes.push(TrieNode::default());
+        let mut node = 0;
+        while let Some((range, depth)) = queue.pop_front() {
+            let marks_begin = trie.marks.len();
+            let mut begin = range.start;
+            while begin < range.end && sorted[begin].0.len() == depth {
+                trie.marks.extend(&sorted[begin].1);
+                begin += 1;
+            }
+            let labels_begin = trie.labels.len();
+            while begin < range.end {
+                let label = sorted[begin].0[depth];
+                let len = sorted[begin..range.end].iter().take_while(|(literal, _)| literal[depth] == label).count();
+                trie.labels.push(label);
+                trie.nodes.push(TrieNode::default());
+                queue.push_back((begin..begin + len, depth + 1));
+                begin += len;
+            }
+            trie.nodes[node] = TrieNode {
+                children: (place(labels_begin), place(trie.labels.len())),
+                marks: (place(marks_begin), place(trie.marks.len())),
+            };
+            node += 1;
+        }
+        trie
+    }
+
+    fn walk(&self, bytes: impl Iterator<Item = u8>, found: &mut impl FnMut(Mark)) {
+        let Some(mut node) = self.nodes.first() else { return };
+        self.tell(node, found);
+        for byte in bytes {
+            let (begin, end) = (node.children.0 as usize, node.children.1 as usize);
+            let Some(index) = self.labels[begin..end].iter().position(|label| *label == byte) else { return };
+            node = &self.nodes[begin + index + 1];
+            self.tell(node, found);
+        }
+    }
+
+    fn tell(&self, node: &TrieNode, found: &mut impl FnMut(Mark)) {
+        self.marks[node.marks.0 as usize..node.marks.1 as usize].iter().copied().for_each(found);
+    }
+}
+
+/// Bytes of a window.
+const WIDTH: usize = 4;
+
+/// Words that most values of most sources have in common; a window from them is a bad choice.
+const COMMON: &[&str] = &[
+    "c:\\windows\\system32\\",
+    "c:\\program files (x86)\\",
+    "c:\\programdata\\microsoft\\",
+    "c:\\users\\administrator\\appdata\\local\\temp\\",
+    "c:\\users\\public\\appdata\\roaming\\microsoft\\windows\\",
+    "\\syswow64\\",
+    "hklm\\software\\microsoft\\windows\\currentversion\\",
+    "hklm\\system\\currentcontrolset\\services\\",
+    "hkcu\\software\\classes\\",
+    "\\device\\harddiskvolume",
+    "microsoft.windows",
+    "powershell.exe -",
+    "cmd.exe /c \"",
+    "rundll32.exe",
+    "svchost.exe -k",
+    "kernel32.dll+",
+    "kernelbase.dll+",
+    "ntdll.dll+",
+    ".dll,",
+    ".exe ",
+    ".exe\"",
+    "https://www.",
+    "http://",
+    ".com/",
+    ".html",
+    ".php?",
+    "system.",
+    "/usr/bin/",
+    "/usr/lib/",
+    "/var/log/",
+    "    ",
+    "\r\n\r\n",
+];
+
+/// Texts that may be anywhere.
+#[derive(Debug, Default)]
+struct Windows {
+    /// One bit for each hash of a window that some literal was filed under.
+    bitmap: Vec<u64>,
+    shift: u32,
+    by_window: FxHashMap<u32, Box<[Filed]>>,
+    /// Shorter than a window: looked for one by one.
+    short: Vec<(Box<[u8]>, Box<[Mark]>)>,
+}
+
+#[derive(Debug)]
+struct Filed {
+    literal: Box<[u8]>,
+    /// Where in the literal its window is.
+    offset: usize,
+    marks: Box<[Mark]>,
+}
+
+fn window(bytes: &[u8]) -> u32 {
+    bytes.first_chunk::<WIDTH>().map_or(0, |chunk| u32::from_le_bytes(*chunk))
+}
+
+impl Windows {
+    fn new(wanted: Wanted) -> Self {
+        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        for common in COMMON {
+            for bytes in common.as_bytes().windows(WIDTH) {
+                *counts.entry(window(bytes)).or_default() += 1_000;
+            }
+        }
+        for literal in wanted.keys() {
+            for bytes in literal.windows(WIDTH) {
+                *counts.entry(window(bytes)).or_default() += 1;
+            }
+        }
+        let mut filed: FxHashMap<u32, Vec<Filed>> = FxHashMap::default();
+        let mut short = Vec::new();
+        for (literal, marks) in wanted {
+            let rarest = literal
+                .windows(WIDTH)
+                .enumerate()
+                .map(|(offset, bytes)| (counts.get(&window(bytes)).copied().unwrap_or(0), offset, window(bytes)))
+                .min();
+            match rarest {
+                Some((_, offset, key)) => {
+                    filed.entry(key).or_default().push(Filed { literal: literal.into(), offset, marks: marks.into() });
+                }
+                None => short.push((literal.into(), marks.into())),
+            }
+        }
+        // At most one bit in 32 is set, so that nearly every place of a value is passed with one look.
+        let bits = (filed.len() * 32).next_power_of_two().clamp(1 << 10, 1 << 20);
+        let mut windows =
+            Self { bitmap: Vec::new(), shift: 32 - bits.trailing_zeros(), by_window: FxHashMap::default(), short };
+        if !filed.is_empty() {
+            windows.bitmap = vec![0; bits / 64];
+        }
+        for (key, literals) in filed {
+            let hash = windows.hash(key);
+            windows.bitmap[hash / 64] |= 1 << (hash % 64);
+            windows.by_window.insert(key, literals.into());
+        }
+        windows
+    }
+
+    fn hash(&self, key: u32) -> usize {
+        (key.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+    }
+
+    fn scan(&self, text: &[u8], found: &mut impl FnMut(Mark)) {
+        for (literal, marks) in &self.short {
+            if memchr::memmem::find(text, literal).is_some() {
+                marks.iter().copied().for_each(&mut *found);
+            }
+        }
+        if self.bitmap.is_empty() {
+            return;
+        }
+        for (at, bytes) in text.windows(WIDTH).enumerate() {
+            let key = window(bytes);
+            let hash = self.hash(key);
+            if self.bitmap[hash / 64] >> (hash % 64) & 1 == 0 {
+                continue;
+            }
+            let Some(literals) = self.by_window.get(&key) else { continue };
+            for filed in literals {
+                let Some(begin) = at.checked_sub(filed.offset) else { continue };
+                if text[begin..].starts_with(&filed.literal) {
+                    filed.marks.iter().copied().for_each(&mut *found);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KINDS: [TextKind; 4] = [TextKind::Exact, TextKind::StartsWith, TextKind::EndsWith, TextKind::Contains];
+
+    proptest! {
+        #[test]
+        fn the_same_is_found_as_by_looking_for_each(
+            literals in prop::collection::vec((0..4_usize, "[ab.]{1,7}"), 0..30),
+            text in "[ab.]{0,20}",
+        ) {
+            let mut builder = LiteralsBuilder::default();
+            for (item, (kind, literal)) in (0..).zip(&literals) {
+                builder.add(KINDS[*kind], literal, Mark { item, sure: true });
+            }
+            let mut found = std::collections::BTreeSet::new();
+            builder.build().scan(text.as_bytes(), |mark| { found.insert(mark.item); });
+            let expected = (0..).zip(&literals).filter(|(_, (kind, literal))| KINDS[*kind].matches(&text, literal));
+            prop_assert_eq!(found, expected.map(|(item, _)| item).collect());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Comparison of one value with one pattern. No rules, no conditions: those are in `engine`.
+
+mod compile;
+mod encode;
+mod glob;
+mod value;
+
+pub(crate) use compile::{CompiledItem, Matcher, TextKind, compile_item};
+pub(crate) use value::{lower_into, scalars};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,557 @@
+//! Text to rules. The only file that knows the parser crate; what it gives is turned into our own tree here, with
+//! the places that it does not keep.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use canh_schema::{Level, RuleHash, RuleId, RuleInfo};
+use compact_str::CompactString;
+use rsigma_parser as sigma;
+
+use super::locate::Source;
+use super::{
+    Alias, Comparison, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Filter,
+    Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSource, Selection,
+};
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::{mapping, matching};
+
+/// Lists inside lists inside a selection, deeper than which a rule is refused.
+const DEPTH_MAX: usize = 32;
+
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    pub rules: Vec<Rule>,
+    pub filters: Vec<Filter>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the documents of one file one by one, so that each has its own errors, places and hash.
+pub(crate) fn parse_documents(text: &str) -> Parsed {
+    let mut out = Parsed::default();
+    // Documents with `action: global` and `reset`, which change those that follow.
+    let mut context = String::new();
+    let mut previous = String::new();
+    for source in split_documents(text) {
+        match action(source.text) {
+            None => {
+                previous = source.text.to_owned();
+                parse_one(&context, source, &mut out);
+            }
+            Some("global" | "reset") => {
+                context.push_str(source.text);
+                context.push_str("\n---\n");
+            }
+            Some("repeat") if previous.is_empty() => {
+                let message = "`action: repeat` has no document before it; put the rule that it repeats first";
+                out.diagnostics.push(Diagnostic::error(source.key("action"), message));
+            }
+            Some("repeat") => {
+                let before = format!("{context}{previous}\n---\n");
+                parse_one(&before, source, &mut out);
+                previous = format!("{previous}\n---\n{}", source.text);
+            }
+            Some(other) => {
+                let error = Diagnostic::error(source.key("action"), format!("unknown action `{other}`"));
+                out.diagnostics.push(error.suggest(nearest(other, ["global", "reset", "repeat"])));
+            }
+        }
+    }
+    out
+}
+
+fn split_documents(text: &str) -> Vec<Source<'_>> {
+    let mut documents = Vec::new();
+    let (mut begin, mut begin_line, mut offset) = (0, 1_u32, 0);
+    for (number, line) in (1_u32..).zip(text.split_inclusive('\n')) {
+        let separator = line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty());
+        if separator {
+            documents.push(Source { text: &text[begin..offset], first_line: begin_line });
+            begin = offset + line.len();
+            begin_line = number + 1;
+        }
+        offset += line.len();
+    }
+    documents.push(Source { text: &text[begin..], first_line: begin_line });
+    let has_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    documents.retain(|document| document.text.lines().any(has_content));
+    documents
+}
+
+/// The word after `action:` at the beginning of a line.
+fn action(text: &str) -> Option<&str> {
+    let line = text.lines().find_map(|line| line.strip_prefix("action:"))?;
+    Some(line.split('#').next().unwrap_or("").trim().trim_matches(['\'', '"']))
+}
+
+fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
+    let whole = format!("{before}{}", source.text);
+    let (earlier_errors, earlier_rules) = if before.is_empty() {
+        (0, (0, 0, 0))
+    } else {
+        sigma::parse_sigma_yaml(before).map_or((0, (0, 0, 0)), |earlier| {
+            (earlier.errors.len(), (earlier.rules.len(), earlier.correlations.len(), earlier.filters.len()))
+        })
+    };
+    let collection = match sigma::parse_sigma_yaml(&whole) {
+        Ok(collection) => collection,
+        Err(error) => {
+            out.diagnostics.push(describe(&error.to_string(), before, source));
+            return;
+        }
+    };
+    let hash = RuleHash::of(whole.as_bytes());
+    let loaded = out.rules.len() + out.filters.len();
+    let mut found = Vec::new();
+    for rule in collection.rules.into_iter().skip(earlier_rules.0) {
+        match event_rule(&rule, hash, source, &mut found) {
+            Ok(rule) => out.rules.push(rule),
+            Err(error) => found.push(error),
+        }
+    }
+    for rule in collection.correlations.into_iter().skip(earlier_rules.1) {
+        match correlation(&rule, hash, source) {
+            Ok(rule) => out.rules.push(rule),
+            Err(error) => found.push(error),
+        }
+    }
+    for rule in collection.filters.into_iter().skip(earlier_rules.2) {
+        match filter(&rule, source) {
+            Ok(filter) => out.filters.push(filter),
+            Err(error) => found.push(error),
+        }
+    }
+    let did_load = out.rules.len() + out.filters.len() > loaded;
+    for message in collection.errors.iter().skip(earlier_errors) {
+        let mut diagnostic = describe(message, before, source);
+        if did_load {
+            diagnostic.severity = crate::diagnostic::Severity::Warning;
+        }
+        found.push(diagnostic);
+    }
+    out.diagnostics.extend(found);
+}
+
+/// The parser's words with a place, and with what was probably meant.
+fn describe(message: &str, before: &str, source: Source<'_>) -> Diagnostic {
+    let quoted = || message.split('\'').nth(1).unwrap_or("");
+    if message.starts_with("Unknown modifier") {
+        let at = source.word(&format!("|{}", quoted()));
+        let error = Diagnostic::error(at, format!("unknown modifier `{}`", quoted()));
+        return error.suggest(nearest(quoted(), MODIFIERS.iter().map(|(name, _)| *name)));
+    }
+    if message.starts_with("Condition parse error") {
+        let reason = message.lines().rev().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or(message);
+        let expected = if reason.contains("infix") || reason.contains("expr") {
+            "`and`, `or`, `not`, a name of a selection, or `1 of name_*`"
+        } else {
+            reason
+        };
+        return Diagnostic::error(source.key("condition"), format!("cannot read the condition; expected {expected}"));
+    }
+    if message.starts_with("YAML") {
+        let before_lines = u32::try_from(before.lines().count()).unwrap_or(0);
+        let number = |word: &str| {
+            let rest = &message[message.rfind(word)? + word.len()..];
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
+        };
+        let at = match (number("line "), number("column ")) {
+            (Some(line), Some(column)) => source.at(line.saturating_sub(before_lines), column),
+            _ => source.start(),
+        };
+        let reason = message.trim_start_matches("YAML parse error: ").trim_start_matches("YAML parsing error: ");
+        return Diagnostic::error(at, format!("not valid YAML: {reason}"));
+    }
+    let at = ["level", "status", "related", "timespan", "detection", "correlation"]
+        .into_iter()
+        .find(|key| message.to_lowercase().contains(key))
+        .map_or(source.start(), |key| source.key(key));
+    let error = Diagnostic::error(at, lower_first(message));
+    if message.starts_with("invalid level") {
+        return error.suggest(nearest(quoted(), Level::ALL.iter().map(|level| level.name())));
+    }
+    error
+}
+
+fn lower_first(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map_or(String::new(), |first| first.to_lowercase().collect::<String>() + chars.as_str())
+}
+
+fn event_rule(
+    rule: &sigma::SigmaRule,
+    hash: RuleHash,
+    source: Source<'_>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Rule, Diagnostic> {
+    let rule_source = rule_source(&rule.logsource);
+    let (selections, condition) = detections(&rule.detection, "detection", source)?;
+    mapping::check_fields(&rule_source, &selections)?;
+    if rule.detection.timeframe.is_some() {
+        let text = "`timeframe` has no effect here; write a correlation rule with `timespan` instead";
+        warnings.push(Diagnostic::warning(source.key("timeframe"), text));
+    }
+    let info = RuleInfo {
+        id: rule_id(rule.id.as_deref(), &rule.title),
+        hash,
+        title: rule.title.as_str().into(),
+        description: text(rule.description.as_deref()),
+        level: level(rule.level),
+        tags: texts(&rule.tags),
+        false_positives: texts(&rule.falsepositives),
+        references: texts(&rule.references),
+    };
+    Ok(Rule {
+        info: Arc::new(info),
+        name: rule.name.as_deref().map(CompactString::from),
+        status: rule.status.map(|status| format!("{status:?}").to_lowercase().into()),
+        kind: RuleKind::Event(EventRule { source: rule_source, selections, condition }),
+        path: PathBuf::new(),
+        at: source.start(),
+    })
+}
+
+fn rule_source(source: &sigma::LogSource) -> RuleSource {
+    let lower = |text: &Option<String>| text.as_ref().map(|text| CompactString::from(text.to_lowercase()));
+    RuleSource { product: lower(&source.product), service: lower(&source.service), category: lower(&source.category) }
+}
+
+fn rule_id(id: Option<&str>, title: &str) -> RuleId {
+    RuleId::new(id.filter(|id| !id.is_empty()).unwrap_or(title))
+}
+
+fn text(text: Option<&str>) -> CompactString {
+    text.unwrap_or("").trim().into()
+}
+
+fn texts(texts: &[String]) -> Vec<CompactString> {
+    texts.iter().map(CompactString::from).collect()
+}
+
+/// A rule without a level is taken as `medium`, so that it is seen and wakes nobody.
+fn level(level: Option<sigma::Level>) -> Level {
+    level.and_then(|level| level.as_str().parse().ok()).unwrap_or(Level::Medium)
+}
+
+fn detections(
+    detection: &sigma::Detections,
+    section: &str,
+    source: Source<'_>,
+) -> Result<(Vec<Selection>, Condition), Diagnostic> {
+    let mut selections = Vec::with_capacity(detection.named.len());
+    for (name, named) in &detection.named {
+        let at = Within { source, section, selection: name };
+        selections.push(Selection { name: name.as_str().into(), detection: at.detection(named, 0)? });
+    }
+    selections.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut conditions = Vec::with_capacity(detection.conditions.len());
+    for written in &detection.conditions {
+        conditions.push(condition(written, &selections, source)?);
+    }
+    // A list of conditions is a list of alternatives. Rules specification, "Condition".
+    let condition = match conditions.len() {
+        0 => return Err(Diagnostic::error(source.key(section), "the rule has no condition")),
+        1 => conditions.swap_remove(0),
+        _ => Condition::Any(conditions),
+    };
+    Ok((selections, condition))
+}
+
+fn condition(
+    written: &sigma::ConditionExpr,
+    selections: &[Selection],
+    source: Source<'_>,
+) -> Result<Condition, Diagnostic> {
+    let each = |parts: &[sigma::ConditionExpr]| {
+        parts.iter().map(|part| condition(part, selections, source)).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match written {
+        sigma::ConditionExpr::And(parts) => Condition::All(each(parts)?),
+        sigma::ConditionExpr::Or(parts) => Condition::Any(each(parts)?),
+        sigma::ConditionExpr::Not(part) => Condition::Not(Box::new(condition(part, selections, source)?)),
+        sigma::ConditionExpr::Identifier(name) => {
+            let found = selections.iter().position(|selection| selection.name == name.as_str());
+            Condition::Selection(found.ok_or_else(|| {
+                let at = source.key("condition");
+                let error = Diagnostic::error(at, format!("the condition names `{name}`, which is not a selection"));
+                error.suggest(nearest(name, selections.iter().map(|selection| selection.name.as_str())))
+            })?)
+        }
+        sigma::ConditionExpr::Selector { quantifier, pattern } => {
+            let found: Vec<Condition> = (0..selections.len())
+                .filter(|index| pattern.matches_detection_name(&selections[*index].name))
+                .map(Condition::Selection)
+                .collect();
+            if found.is_empty() {
+                let at = source.key("condition");
+                return Err(Diagnostic::error(at, format!("no selection is named like `{pattern}`")));
+            }
+            match quantifier {
+                sigma::Quantifier::Any => Condition::Any(found),
+                sigma::Quantifier::All => Condition::All(found),
+                sigma::Quantifier::Count(count) => {
+                    let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                    if count > found.len() {
+                        let text =
+                            format!("`{count} of {pattern}` can never hold: only {} selections match", found.len());
+                        return Err(Diagnostic::error(source.key("condition"), text));
+                    }
+                    Condition::AtLeast(count, found)
+                }
+            }
+        }
+    })
+}
+
+/// Where in the rule the tree is being read.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    source: Source<'a>,
+    section: &'a str,
+    selection: &'a str,
+}
+
+impl Within<'_> {
+    fn error(&self, key: &str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(self.source.item(self.section, self.selection, key), message)
+    }
+
+    fn detection(&self, written: &sigma::Detection, depth: usize) -> Result<Detection, Diagnostic> {
+        if depth > DEPTH_MAX {
+            return Err(self.error("", format!("the selection is nested deeper than {DEPTH_MAX} levels")));
+        }
+        let each = |parts: &[sigma::Detection]| {
+            parts.iter().map(|part| self.detection(part, depth + 1)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match written {
+            sigma::Detection::AllOf(items) => {
+                Detection::All(items.iter().map(|item| self.item(item)).collect::<Result<_, _>>()?)
+            }
+            sigma::Detection::AnyOf(parts) => Detection::Any(each(parts)?),
+            sigma::Detection::And(parts) => Detection::All(each(parts)?),
+            sigma::Detection::Keywords(values) => self.item_of(None, Vec::new(), values)?,
+            sigma::Detection::ArrayMatch { field, .. } => {
+                let text = "matching of array members (`sigma-version: 3`) is not supported; a plain field name \
+                            matches when any member does";
+                return Err(self.error(field, text));
+            }
+            sigma::Detection::Conditional { .. } => {
+                return Err(self.error("", "conditions inside a selection are not supported"));
+            }
+        })
+    }
+
+    fn item(&self, written: &sigma::DetectionItem) -> Result<Detection, Diagnostic> {
+        let modifiers = written.field.modifiers.iter().map(|modifier| own_modifier(*modifier)).collect();
+        let field = written.field.name.as_deref().map(|name| sigma::fieldpath::unescape_brackets(name).into());
+        self.item_of(field, modifiers, &written.values)
+    }
+
+    fn item_of(
+        &self,
+        field: Option<CompactString>,
+        modifiers: Vec<Modifier>,
+        values: &[sigma::SigmaValue],
+    ) -> Result<Detection, Diagnostic> {
+        let written = modifiers.iter().map(|modifier| modifier.name()).collect::<Vec<_>>().join("|");
+        let mut key = field.as_deref().unwrap_or("").to_owned();
+        if !written.is_empty() && field.is_some() {
+            key = format!("{key}|{written}");
+        }
+        let mut at = self.source.item(self.section, self.selection, &key);
+        if field.is_some() && at == self.source.item(self.section, self.selection, "") {
+            // The rule may write a modifier by its other name, `utf16le` for `wide`; the field alone finds it then.
+            at = self.source.word(field.as_deref().unwrap_or(""));
+        }
+        let values: Vec<Literal> = values.iter().map(literal).collect();
+        if values.is_empty() {
+            return Err(Diagnostic::error(at, format!("`{key}` has an empty list of values and can never match")));
+        }
+        let nested = |value: &Literal| {
+            // The parser hands over a mapping or list in the place of a value as its debug text.
+            matches!(value, Literal::Text(text) if text.starts_with("Mapping {") || text.starts_with("Sequence ["))
+        };
+        if values.iter().any(nested) {
+            return Err(Diagnostic::error(at, format!("`{key}` has a mapping or list inside its list of values")));
+        }
+        let item = Item { field, modifiers, written: written.into(), values, at };
+        matching::compile_item(&item)?;
+        Ok(Detection::Item(item))
+    }
+}
+
+fn literal(value: &sigma::SigmaValue) -> Literal {
+    match value {
+        sigma::SigmaValue::String(text) => Literal::Text(text.original.clone()),
+        sigma::SigmaValue::Integer(value) => Literal::Integer(*value),
+        sigma::SigmaValue::Float(value) => Literal::Float(*value),
+        sigma::SigmaValue::Bool(value) => Literal::Bool(*value),
+        sigma::SigmaValue::Null => Literal::Null,
+    }
+}
+
+fn own_modifier(modifier: sigma::Modifier) -> Modifier {
+    use sigma::Modifier as M;
+    match modifier {
+        M::Contains => Modifier::Contains,
+        M::StartsWith => Modifier::StartsWith,
+        M::EndsWith => Modifier::EndsWith,
+        M::All => Modifier::All,
+        M::Base64 => Modifier::Base64,
+        M::Base64Offset => Modifier::Base64Offset,
+        M::Wide => Modifier::Utf16Le,
+        M::Utf16be => Modifier::Utf16Be,
+        M::Utf16 => Modifier::Utf16,
+        M::WindAsh => Modifier::Windash,
+        M::Re => Modifier::Re,
+        M::Cidr => Modifier::Cidr,
+        M::Cased => Modifier::Cased,
+        M::Exists => Modifier::Exists,
+        M::Expand => Modifier::Expand,
+        M::FieldRef => Modifier::FieldRef,
+        M::Gt => Modifier::Gt,
+        M::Gte => Modifier::Gte,
+        M::Lt => Modifier::Lt,
+        M::Lte => Modifier::Lte,
+        M::Neq => Modifier::Neq,
+        M::IgnoreCase => Modifier::RegexIgnoreCase,
+        M::Multiline => Modifier::RegexMultiline,
+        M::DotAll => Modifier::RegexDotAll,
+        M::Minute => Modifier::Minute,
+        M::Hour => Modifier::Hour,
+        M::Day => Modifier::Day,
+        M::Week => Modifier::Week,
+        M::Month => Modifier::Month,
+        M::Year => Modifier::Year,
+    }
+}
+
+fn correlation(rule: &sigma::CorrelationRule, hash: RuleHash, source: Source<'_>) -> Result<Rule, Diagnostic> {
+    let error = |key: &str, text: String| Diagnostic::error(source.key(key), text);
+    if rule.window != sigma::WindowMode::Sliding {
+        return Err(error("window", format!("`window: {}` is not supported; windows slide", rule.window.as_str())));
+    }
+    if rule.rules.is_empty() {
+        return Err(error("rules", "the correlation names no rules".to_owned()));
+    }
+    if rule.timespan.seconds == 0 {
+        return Err(error("timespan", "the timespan must be longer than nothing".to_owned()));
+    }
+    let temporal =
+        matches!(rule.correlation_type, sigma::CorrelationType::Temporal | sigma::CorrelationType::TemporalOrdered);
+    let (condition, fields, percentile) = match &rule.condition {
+        sigma::CorrelationCondition::Extended(written) if temporal => {
+            (CorrelationCondition::Rules(rule_condition(written, &rule.rules, source)?), Vec::new(), None)
+        }
+        sigma::CorrelationCondition::Extended(_) => {
+            let text = format!("`{}` needs a comparison such as `gte: 10`", rule.correlation_type.as_str());
+            return Err(error("condition", text));
+        }
+        sigma::CorrelationCondition::Threshold { predicates, field, percentile } => {
+            let compare: Vec<(Comparison, f64)> = predicates
+                .iter()
+                // Thresholds beyond 2^53 are rounded; nobody counts that far.
+                .map(|(operator, value)| (comparison(*operator), *value as f64))
+                .collect();
+            // The parser writes a temporal rule without a condition as `gte: 1`, which on its own would mean nothing.
+            let all = temporal && compare == [(Comparison::GreaterOrEqual, 1.0)];
+            let condition = if all { CorrelationCondition::AllRules } else { CorrelationCondition::Compare(compare) };
+            (condition, texts(field.as_deref().unwrap_or(&[])), *percentile)
+        }
+    };
+    let kind = match rule.correlation_type {
+        sigma::CorrelationType::EventCount => CorrelationKind::EventCount,
+        sigma::CorrelationType::ValueCount => CorrelationKind::ValueCount,
+        sigma::CorrelationType::Temporal => CorrelationKind::Temporal,
+        sigma::CorrelationType::TemporalOrdered => CorrelationKind::TemporalOrdered,
+        sigma::CorrelationType::ValueSum => CorrelationKind::ValueSum,
+        sigma::CorrelationType::ValueAvg => CorrelationKind::ValueAvg,
+        sigma::CorrelationType::ValueMedian => CorrelationKind::ValuePercentile(50.0),
+        sigma::CorrelationType::ValuePercentile => match percentile.unwrap_or(50) {
+            rank @ 0..=100 => CorrelationKind::ValuePercentile(rank as f64),
+            rank => return Err(error("percentile", format!("percentile `{rank}` is not between 0 and 100"))),
+        },
+    };
+    let needs_field = !temporal && kind != CorrelationKind::EventCount;
+    if needs_field && fields.is_empty() {
+        return Err(error("condition", format!("`{}` needs `field:` in its condition", kind.name())));
+    }
+    if needs_field && fields.len() > 1 && kind != CorrelationKind::ValueCount {
+        return Err(error("field", format!("`{}` takes one field", kind.name())));
+    }
+    let info = RuleInfo {
+        id: rule_id(rule.id.as_deref(), &rule.title),
+        hash,
+        title: rule.title.as_str().into(),
+        description: text(rule.description.as_deref()),
+        level: level(rule.level),
+        tags: texts(&rule.tags),
+        false_positives: texts(&rule.falsepositives),
+        references: texts(&rule.references),
+    };
+    let aliases = rule.aliases.iter().map(|alias| {
+        let mut fields: Vec<(CompactString, CompactString)> =
+            alias.mapping.iter().map(|(rule, field)| (rule.as_str().into(), field.as_str().into())).collect();
+        fields.sort();
+        Alias { name: alias.alias.as_str().into(), fields }
+    });
+    let correlation = Correlation {
+        kind,
+        rules: texts(&rule.rules),
+        group_by: texts(&rule.group_by),
+        timespan: Duration::from_secs(rule.timespan.seconds),
+        condition,
+        fields,
+        aliases: aliases.collect(),
+        generate: rule.generate,
+    };
+    Ok(Rule {
+        info: Arc::new(info),
+        name: rule.name.as_deref().map(CompactString::from),
+        status: rule.status.map(|status| format!("{status:?}").to_lowercase().into()),
+        kind: RuleKind::Correlation(correlation),
+        path: PathBuf::new(),
+        at: source.start(),
+    })
+}
+
+/// The extended condition of a temporal correlation: names of rules instead of selections.
+fn rule_condition(
+    written: &sigma::ConditionExpr,
+    rules: &[String],
+    source: Source<'_>,
+) -> Result<Condition, Diagnostic> {
+    let named: Vec<Selection> = rules
+        .iter()
+        .map(|rule| Selection { name: rule.as_str().into(), detection: Detection::All(Vec::new()) })
+        .collect();
+    condition(written, &named, source)
+}
+
+fn comparison(operator: sigma::ConditionOperator) -> Comparison {
+    match operator {
+        sigma::ConditionOperator::Lt => Comparison::Less,
+        sigma::ConditionOperator::Lte => Comparison::LessOrEqual,
+        sigma::ConditionOperator::Gt => Comparison::Greater,
+        sigma::ConditionOperator::Gte => Comparison::GreaterOrEqual,
+        sigma::ConditionOperator::Eq => Comparison::Equal,
+        sigma::ConditionOperator::Neq => Comparison::NotEqual,
+    }
+}
+
+fn filter(rule: &sigma::FilterRule, source: Source<'_>) -> Result<Filter, Diagnostic> {
+    let (selections, condition) = detections(&rule.detection, "filter", source)?;
+    Ok(Filter {
+        title: rule.title.as_str().into(),
+        rules: match &rule.rules {
+            sigma::FilterRuleTarget::Any => None,
+            sigma::FilterRuleTarget::Specific(rules) => Some(texts(rules)),
+        },
+        source: rule.logsource.as_ref().map(rule_source).unwrap_or_default(),
+        selections,
+        condition,
+        path: PathBuf::new(),
+        at: source.start(),
+    })
+}
