@@ -1,0 +1,210 @@
+//! From a received batch to events. A plain function: no I/O, no clock. It never fails: what cannot be read is kept
+//! as text with an issue that says why.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use canh_schema::{BatchId, ByteSize, Event, EventBatch, EventId, IssueKind, Position, field};
+use compact_str::{CompactString, ToCompactString, format_compact};
+
+use crate::envelope::{Cut, Envelope, Framing, Record};
+use crate::format::{self, Context, EnvelopeKeys, Format, Text, Zone, auditd, otlp};
+
+/// What decoding may spend, and what it assumes about times without zone.
+#[derive(Clone, Debug)]
+pub struct DecodeSettings {
+    /// Longest record that is read; the rest of a longer one is cut off and the event says so.
+    pub line_max: ByteSize,
+    /// Most named values of one event.
+    pub fields_max: usize,
+    /// Deepest nesting of objects and lists that is looked into.
+    pub depth_max: usize,
+    /// Most events of one batch; what follows is kept together as one last event without being looked into.
+    pub events_max: usize,
+    /// How far ahead of the receipt a source's clock may be before the time of receipt is used instead.
+    pub future_max: Duration,
+    /// Zone of times that do not name theirs.
+    pub zone: Zone,
+}
+
+impl Default for DecodeSettings {
+    fn default() -> Self {
+        Self {
+            line_max: ByteSize::mib(1),
+            fields_max: 1_024,
+            depth_max: 32,
+            events_max: 100_000,
+            future_max: Duration::from_secs(24 * 3_600),
+            zone: Zone::default(),
+        }
+    }
+}
+
+/// Makes the events of one batch. `position` and `journal` (the random number from the journal's creation) name the
+/// batch unless an agent numbered it, so that decoding it again gives the same ids.
+pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &DecodeSettings) -> EventBatch {
+    let batch = match &envelope.agent {
+        Some(numbered) => BatchId::from_agent(numbered.agent, numbered.spool, numbered.sequence),
+        None => BatchId::from_journal(journal, position.get()),
+    };
+    let mut decoder = Decoder::new(envelope, batch, settings);
+    match envelope.framing {
+        Framing::OtlpLogs => otlp::decode_logs(&mut decoder, &envelope.payload),
+        Framing::OtlpMetrics => otlp::decode_metrics(&mut decoder, &envelope.payload),
+        Framing::Lines | Framing::NdJson | Framing::Records => decoder.records(),
+    }
+    auditd::join(&mut decoder.events);
+    EventBatch { position, events: decoder.events }
+}
+
+/// The batch that is being decoded.
+pub(crate) struct Decoder<'a> {
+    envelope: &'a Envelope,
+    settings: &'a DecodeSettings,
+    batch: BatchId,
+    hint: Option<&'static dyn Format>,
+    /// The text of `canh.source` for the peer it was last made for.
+    source: (Option<IpAddr>, CompactString),
+    pub(crate) events: Vec<Event>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(envelope: &'a Envelope, batch: BatchId, settings: &'a DecodeSettings) -> Self {
+        Self {
+            envelope,
+            settings,
+            batch,
+            hint: envelope.format.as_deref().and_then(format::by_name),
+            source: (envelope.peer, envelope.source(envelope.peer)),
+            events: Vec::new(),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &'a DecodeSettings {
+        self.settings
+    }
+
+    /// Whether the batch holds all the events that it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.len() >= self.settings.events_max
+    }
+
+    /// A new event with the next id of the batch.
+    pub(crate) fn event(&self, raw: Bytes) -> Event {
+        let index = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        Event::new(EventId::new(self.batch, index), self.envelope.received, raw)
+    }
+
+    pub(crate) fn context(&self) -> Context<'a> {
+        Context {
+            received: self.envelope.received,
+            settings: self.settings,
+            file: None,
+            envelope_keys: match self.envelope.framing {
+                Framing::NdJson => EnvelopeKeys::Read,
+                _ => EnvelopeKeys::Plain,
+            },
+        }
+    }
+
+    fn records(&mut self) {
+        for record in self.envelope.records() {
+            if self.is_full() {
+                self.rest(&record.bytes);
+                return;
+            }
+            self.record(record);
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        let sent_len = record.bytes.len();
+        let len_max = self.settings.line_max.as_len();
+        let raw = if sent_len > len_max { record.bytes.slice(..len_max) } else { record.bytes };
+        let mut event = self.event(raw.clone());
+        if sent_len > len_max {
+            event.push_issue(IssueKind::Truncated, format_compact!("{len_max} of {sent_len} bytes kept"));
+        } else if record.cut == Cut::Truncated {
+            event.push_issue(IssueKind::Truncated, "cut at the door");
+        }
+        let text = shown(&raw, &mut event);
+        if text.trim_ascii().is_empty() {
+            return;
+        }
+        decode_text(&text, &self.context(), self.hint, &mut event);
+        self.finish(event, record.peer);
+    }
+
+    /// Keeps what follows the last event that the batch may hold, so that nothing received is lost.
+    fn rest(&mut self, first: &Bytes) {
+        let payload = &self.envelope.payload;
+        let start = (first.as_ptr() as usize).saturating_sub(payload.as_ptr() as usize);
+        let raw = payload.slice(start.min(payload.len())..);
+        let mut event = self.event(raw.clone());
+        event.push_issue(
+            IssueKind::Truncated,
+            format_compact!("batch has more than {} records; {} bytes not split", self.settings.events_max, raw.len()),
+        );
+        let head = raw.slice(..raw.len().min(4_096));
+        let text = shown(&head, &mut event).into_owned();
+        event.set(field::MESSAGE, text);
+        self.finish(event, self.envelope.peer);
+    }
+
+    /// Sets what every event has, checks its time, and adds it to the batch.
+    pub(crate) fn finish(&mut self, mut event: Event, peer: Option<IpAddr>) {
+        if event.time > event.received.saturating_add(self.settings.future_max) {
+            event.push_issue(IssueKind::FutureTime, event.time.to_compact_string());
+            event.time = event.received;
+        }
+        if self.source.0 != peer {
+            self.source = (peer, self.envelope.source(peer));
+        }
+        event.set(field::CANH_SOURCE, self.source.1.clone());
+        if let Some(numbered) = &self.envelope.agent {
+            event.set(field::AGENT_ID, numbered.agent.to_compact_string());
+        }
+        if event.get(field::HOST_NAME).is_none() {
+            let host = self.envelope.host.clone().or_else(|| peer.map(|address| address.to_compact_string()));
+            if let Some(host) = host {
+                event.set(field::HOST_NAME, host);
+            }
+        }
+        self.events.push(event);
+    }
+}
+
+/// Fills the event from one text: with the format that was named, or else the first that fits.
+pub(crate) fn decode_text(
+    text: &str,
+    context: &Context<'_>,
+    hint: Option<&'static dyn Format>,
+    event: &mut Event,
+) -> &'static str {
+    let mut text = Text::new(text.trim_end_matches(['\0', '\r', '\n']));
+    let name = format::decode(&mut text, context, hint, event);
+    if let Some(logsource) = text.take_logsource() {
+        event.logsource = logsource;
+    }
+    if event.get(field::MESSAGE).is_none() {
+        event.set(field::MESSAGE, text.as_str());
+    }
+    name
+}
+
+/// The bytes as text. What is not UTF-8 is shown with replacement characters and noted.
+pub(crate) fn shown<'b>(bytes: &'b [u8], event: &mut Event) -> Cow<'b, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        // A cut in the middle of a character is the cut's doing, not the sender's.
+        Err(error) if error.error_len().is_none() && event.issues.iter().any(|i| i.kind == IssueKind::Truncated) => {
+            String::from_utf8_lossy(&bytes[..error.valid_up_to()])
+        }
+        Err(error) => {
+            event.push_issue(IssueKind::InvalidUtf8, format_compact!("at byte {}", error.valid_up_to()));
+            String::from_utf8_lossy(bytes)
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Formats: how the bytes of one record are read. One list, one file each. What the values mean is the business of
+//! `source`; a format hands over to it.
+
+mod clock;
+mod evtx;
+mod flow;
+mod journald_json;
+mod json;
+mod plain;
+mod syslog_3164;
+mod syslog_5424;
+mod text;
+mod web_access;
+mod windows_flat;
+mod winlogbeat;
+mod zeek_json;
+
+pub(crate) mod auditd;
+pub(crate) mod otlp;
+
+use canh_schema::{Event, Timestamp};
+
+pub(crate) use clock::{Civil, epoch_seconds, month, rfc3339};
+pub use clock::{Zone, ZoneError};
+pub(crate) use json::Json;
+pub use text::Text;
+pub(crate) use web_access::parse as web_request;
+
+use crate::DecodeSettings;
+
+/// Every format of a single record, in the order in which they are tried when none was named.
+pub static FORMATS: &[&dyn Format] = &[
+    &syslog_5424::Syslog5424,
+    &syslog_3164::Syslog3164,
+    &auditd::Auditd,
+    &winlogbeat::Winlogbeat,
+    &evtx::Evtx,
+    &windows_flat::WindowsFlat,
+    &journald_json::JournaldJson,
+    &flow::Flow,
+    &zeek_json::ZeekJson,
+    &json::JsonObject,
+    &web_access::WebAccess,
+    &plain::Plain,
+];
+
+/// One way in which a record may be written.
+pub trait Format: Sync {
+    /// The name in configuration.
+    fn name(&self) -> &'static str;
+
+    /// One line for the reference manual.
+    fn about(&self) -> &'static str;
+
+    /// Records of this format. The golden tests and the fuzz seeds are made of them.
+    fn samples(&self) -> &'static [&'static str];
+
+    /// Fills the event if the record is of this format, and leaves it untouched if not.
+    fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit;
+}
+
+/// Whether a record is of a format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fit {
+    Yes,
+    No,
+}
+
+/// What a format knows besides the text.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub(crate) received: Timestamp,
+    pub(crate) settings: &'a DecodeSettings,
+    /// Path of the file that the record was read from.
+    pub(crate) file: Option<&'a str>,
+    pub(crate) envelope_keys: EnvelopeKeys,
+}
+
+/// Whether `_product`, `_service` and `_category` of a JSON object name its log source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EnvelopeKeys {
+    Read,
+    Plain,
+}
+
+/// The format of this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+/// Fills the event with the first format that fits; the name says which. The last one fits everything.
+pub(crate) fn decode(
+    text: &mut Text<'_>,
+    context: &Context<'_>,
+    hint: Option<&'static dyn Format>,
+    event: &mut Event,
+) -> &'static str {
+    let named = hint.into_iter();
+    for format in named.chain(FORMATS.iter().copied()) {
+        if format.decode(text, context, event) == Fit::Yes {
+            return format.name();
+        }
+        if hint.is_some_and(|named| named.name() == format.name()) && event.issues.is_empty() {
+            event.push_issue(canh_schema::IssueKind::Malformed, format!("not {}", format.name()));
+        }
+    }
+    plain::Plain.name()
+}
+
+/// Every decoder that reads bytes from outside, for the fuzzer and the property tests.
+pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
+    macro_rules! targets {
+        ($($name:literal: $format:expr),* $(,)?) => {
+            vec![$(($name, |bytes| fuzz_format(&$format, bytes))),*]
+        };
+    }
+    let mut targets: Vec<(&'static str, fn(&[u8]))> = targets! {
+        "syslog_5424": syslog_5424::Syslog5424,
+        "syslog_3164": syslog_3164::Syslog3164,
+        "auditd": auditd::Auditd,
+        "winlogbeat": winlogbeat::Winlogbeat,
+        "evtx": evtx::Evtx,
+        "windows_flat": windows_flat::WindowsFlat,
+        "journald_json": journald_json::JournaldJson,
+        "flow": flow::Flow,
+        "zeek_json": zeek_json::ZeekJson,
+        "json": json::JsonObject,
+        "web_access": web_access::WebAccess,
+        "plain": plain::Plain,
+    };
+    targets.push(("batch", fuzz_batch));
+    targets
+}
+
+fn fuzz_format(format: &dyn Format, bytes: &[u8]) {
+    let settings = DecodeSettings::default();
+    let received = Timestamp::from_secs(1_793_000_000);
+    let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Read };
+    let text = String::from_utf8_lossy(bytes);
+    let id = canh_schema::EventId::from_bytes([0; 16]);
+    let mut event = Event::new(id, received, bytes::Bytes::new());
+    format.decode(&mut Text::new(&text), &context, &mut event);
+}
+
+fn fuzz_batch(bytes: &[u8]) {
+    let received = Timestamp::from_secs(1_793_000_000);
+    for framing in crate::Framing::ALL {
+        let payload = bytes::Bytes::copy_from_slice(bytes);
+        let envelope = crate::Envelope::new(crate::Door::Import, received, framing, payload);
+        crate::decode(&envelope, canh_schema::Position::new(1), 1, &DecodeSettings::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_format_has_its_own_name_samples_and_a_fuzz_target() {
+        let mut names = BTreeSet::new();
+        let fuzzed: BTreeSet<_> = fuzz_targets().into_iter().map(|(name, _)| name).collect();
+        for format in FORMATS {
+            assert!(names.insert(format.name()), "two formats are named `{}`", format.name());
+            assert!(!format.samples().is_empty(), "`{}` has no sample", format.name());
+            assert!(!format.about().is_empty(), "`{}` says nothing about itself", format.name());
+            assert!(fuzzed.contains(format.name()), "`{}` is not fuzzed", format.name());
+        }
+    }
+
+    #[test]
+    fn a_sample_is_found_to_be_of_its_own_format() {
+        let settings = DecodeSettings::default();
+        let received = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").unwrap();
+        let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Plain };
+        for format in FORMATS {
+            for sample in format.samples() {
+                let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, bytes::Bytes::new());
+                let name = decode(&mut Text::new(sample), &context, None, &mut event);
+                assert_eq!(name, format.name(), "sample: {sample}");
+                assert_eq!(event.issues, [], "sample: {sample}");
+            }
+        }
+    }
+}

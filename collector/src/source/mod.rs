@@ -1,0 +1,21 @@
+//! Sources: what the values of a record mean. Tables that give native names their catalogue field and each record its
+//! Sigma log source. Reading bytes is the business of `format`.
+
+mod accounts;
+mod kernel;
+mod pam;
+mod programs;
+mod sshd;
+mod sudo;
+mod template;
+mod windows_channels;
+mod windows_events;
+
+pub(crate) mod auditd;
+pub(crate) mod flow;
+pub(crate) mod generic;
+pub(crate) mod project;
+pub(crate) mod syslog;
+pub(crate) mod web;
+pub(crate) mod windows;
+pub(crate) mod zeek;

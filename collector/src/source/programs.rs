@@ -1,0 +1,106 @@
+//! Which program of syslog is which source: its Sigma services and who reads its lines.
+
+use canh_schema::Event;
+
+use super::template::Table;
+use super::{accounts, kernel, pam, sshd, sudo};
+use std::sync::LazyLock;
+
+/// A row of the table of programs.
+pub(super) struct Program {
+    /// Names as they stand in the tag, in lower case.
+    pub(super) names: &'static [&'static str],
+    /// Sigma services, the most particular one first.
+    pub(super) services: &'static [&'static str],
+    pub(super) dataset: &'static str,
+    pub(super) reader: Reader,
+}
+
+/// Who reads the lines of a program.
+#[derive(Clone, Copy)]
+pub(super) enum Reader {
+    Table(&'static LazyLock<Table>),
+    Function(fn(&mut Event, &str)),
+    /// An access log sent through syslog.
+    WebAccess,
+    /// The audit log sent through syslog.
+    Auditd,
+    Nobody,
+}
+
+const fn program(
+    names: &'static [&'static str],
+    services: &'static [&'static str],
+    dataset: &'static str,
+    reader: Reader,
+) -> Program {
+    Program { names, services, dataset, reader }
+}
+
+pub(super) static PROGRAMS: &[Program] = &[
+    program(
+        &["sshd", "sshd-session", "sshd-auth", "dropbear"],
+        &["sshd", "auth"],
+        "sshd",
+        Reader::Function(sshd::apply),
+    ),
+    program(&["sudo"], &["sudo", "auth"], "sudo", Reader::Function(sudo_line)),
+    program(&["su"], &["auth"], "su", Reader::Table(&accounts::SU)),
+    program(
+        &["cron", "crond", "crontab", "anacron", "atd"],
+        &["cron", "syslog"],
+        "cron",
+        Reader::Table(&accounts::CRON),
+    ),
+    program(
+        &[
+            "useradd", "usermod", "userdel", "groupadd", "groupmod", "groupdel", "gpasswd", "passwd", "chpasswd",
+            "chage", "chsh", "chfn", "adduser", "newusers",
+        ],
+        &["auth"],
+        "accounts",
+        Reader::Table(&accounts::ACCOUNTS),
+    ),
+    program(
+        &["login", "polkitd", "pkexec", "gdm-password]", "sssd", "runuser"],
+        &["auth"],
+        "login",
+        Reader::Table(&accounts::LOGIN),
+    ),
+    program(&["systemd-logind"], &["auth", "syslog"], "systemd", Reader::Table(&accounts::SYSTEMD)),
+    program(&["systemd"], &["syslog"], "systemd", Reader::Table(&accounts::SYSTEMD)),
+    program(&["kernel"], &["syslog"], "kernel", Reader::Function(kernel::apply)),
+    program(&["vsftpd"], &["vsftpd", "syslog"], "vsftpd", Reader::Table(&accounts::VSFTPD)),
+    program(
+        &["clamd", "clamav", "clamscan", "clamdscan", "freshclam"],
+        &["clamav", "syslog"],
+        "clamav",
+        Reader::Nobody,
+    ),
+    program(&["guacd", "guacamole"], &["guacamole", "syslog"], "guacamole", Reader::Nobody),
+    program(&["audispd", "audisp-syslog", "auditd", "audit"], &["auditd"], "auditd", Reader::Auditd),
+    program(&["nginx"], &["nginx"], "nginx.access", Reader::WebAccess),
+    program(&["apache", "apache2", "httpd"], &["apache"], "apache.access", Reader::WebAccess),
+];
+
+fn sudo_line(event: &mut Event, message: &str) {
+    sudo::apply(event, message);
+}
+
+/// The row of a program. Names with a path or a version (`postfix/smtpd`, `CRON`) are looked up by their plain name.
+pub(super) fn find(name: &str) -> Option<&'static Program> {
+    let plain = name.rsplit('/').next().unwrap_or(name).trim_matches(['(', ')']);
+    PROGRAMS.iter().find(|program| program.names.iter().any(|known| known.eq_ignore_ascii_case(plain)))
+}
+
+/// Lets the program's reader read, PAM's first, because its modules write in the name of any program.
+pub(super) fn read(program: &Program, event: &mut Event, message: &str) {
+    if pam::apply(event, message) {
+        return;
+    }
+    match program.reader {
+        Reader::Table(table) => drop(table.apply(event, message)),
+        Reader::Function(function) => function(event, message),
+        Reader::WebAccess | Reader::Auditd | Reader::Nobody => (),
+    }
+}

@@ -1,0 +1,249 @@
+//! Every sample of every format as a whole event, next to what was expected. `UPDATE_EXPECT=1` accepts a change.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use bytes::Bytes;
+use canh_collector::format::{FORMATS, fuzz_targets};
+use canh_collector::{DecodeSettings, Door, Envelope, Framing, RecordList, decode};
+use canh_schema::{Event, Position, Timestamp, Value};
+use proptest::prelude::*;
+
+fn received() -> Timestamp {
+    Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").unwrap()
+}
+
+/// Records as syslog over UDP would bring them.
+fn decode_records(records: &[&[u8]]) -> Vec<Event> {
+    let mut list = RecordList::default();
+    for record in records {
+        list.push(record, Some("192.0.2.10".parse().unwrap()), canh_collector::Cut::Whole);
+    }
+    let envelope = Envelope::new(Door::SyslogUdp, received(), Framing::Records, list.take());
+    decode(&envelope, Position::new(7), 1, &DecodeSettings::default()).events
+}
+
+fn show_value(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Float(value) => format!("{value:?}"),
+        Value::Ip(value) => format!("ip {value}"),
+        Value::Text(value) => format!("{value:?}"),
+        Value::List(values) => format!("[{}]", values.iter().map(show_value).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn show(event: &Event) -> String {
+    let mut out = String::new();
+    let source = &event.logsource;
+    let services: Vec<_> = source.services().collect();
+    writeln!(out, "raw {}", String::from_utf8_lossy(&event.raw)).unwrap();
+    writeln!(out, "  time {}  class {}", event.time, event.class.name()).unwrap();
+    let product = source.product.as_deref().unwrap_or("-");
+    writeln!(out, "  logsource {product} / {} / {}", services.join(" "), source.categories.join(" ")).unwrap();
+    for (field, value) in &event.fields {
+        writeln!(out, "  {} = {}", field.name(), show_value(value)).unwrap();
+    }
+    for (name, value) in &event.attrs {
+        writeln!(out, "  + {name} = {}", show_value(value)).unwrap();
+    }
+    for issue in &event.issues {
+        writeln!(out, "  ! {} {}", issue.kind.name(), issue.detail).unwrap();
+    }
+    out
+}
+
+/// Compares the events of these lines, decoded as one batch, with `golden/<name>.txt`.
+#[track_caller]
+fn check(name: &str, lines: &[&str]) {
+    let records: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+    let shown: Vec<String> = decode_records(&records).iter().map(show).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    expect_test::expect_file![path].assert_eq(&shown.join("\n"));
+}
+
+#[test]
+fn samples_of_every_format() {
+    for format in FORMATS {
+        check(&format!("format_{}", format.name()), format.samples());
+    }
+}
+
+#[test]
+fn lines_of_linux_programs() {
+    let at = "Nov 22 09:31:48 srv";
+    let lines = |texts: &[&str]| texts.iter().map(|text| format!("{at} {text}")).collect::<Vec<_>>();
+    let check_lines = |name, texts: &[&str]| {
+        let lines = lines(texts);
+        check(name, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    check_lines(
+        "source_sshd",
+        &[
+            "sshd[1]: Failed password for root from 203.0.113.9 port 40022 ssh2",
+            "sshd[1]: Failed password for invalid user x from 192.0.2.1 port 1 from 203.0.113.9 port 40022 ssh2",
+            "sshd-session[1]: Accepted password for minh from 2001:db8::9 port 40022 ssh2",
+            "sshd[1]: Invalid user  from 203.0.113.9 port 40022",
+            "sshd[1]: Connection closed by authenticating user root 203.0.113.9 port 40022 [preauth]",
+            "sshd[1]: Disconnected from user minh 203.0.113.9 port 40022",
+            "sshd[1]: Received disconnect from 203.0.113.9 port 40022:11: disconnected by user",
+            "sshd[1]: error: maximum authentication attempts exceeded for root from 203.0.113.9 port 40022 ssh2 [preauth]",
+            "sshd[1]: message repeated 3 times: [ Failed password for root from 203.0.113.9 port 40022 ssh2]",
+            "sshd[1]: Failed password for root from mail.example.vn port 40022 ssh2",
+            "sshd[1]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9  user=root",
+            "sshd[1]: pam_unix(sshd:session): session opened for user minh(uid=1000) by (uid=0)",
+            "sshd[1]: PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9  user=root",
+        ],
+    );
+    check_lines(
+        "source_accounts",
+        &[
+            "sudo:     minh : TTY=pts/0 ; PWD=/home/minh ; USER=root ; COMMAND=/bin/sh -c id ; whoami",
+            "sudo:     minh : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/minh ; USER=root ; COMMAND=/usr/bin/id",
+            "sudo:     minh : user NOT in sudoers ; TTY=pts/0 ; PWD=/home/minh ; USER=root ; COMMAND=/usr/bin/id",
+            "sudo: pam_unix(sudo:session): session opened for user root(uid=0) by minh(uid=1000)",
+            "su[9]: (to root) minh on pts/0",
+            "su[9]: FAILED SU (to root) minh on pts/0",
+            "CRON[9]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly)",
+            "CRON[9]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
+            "crontab[9]: (minh) REPLACE (minh)",
+            "useradd[9]: new user: name=svc, UID=1002, GID=1002, home=/home/svc, shell=/bin/bash, from=/dev/pts/0",
+            "usermod[9]: add 'svc' to group 'sudo'",
+            "passwd[9]: pam_unix(passwd:chauthtok): password changed for svc",
+            "userdel[9]: delete user 'svc'",
+            "systemd-logind[1]: New session 12 of user minh.",
+            "systemd[1]: Started OpenBSD Secure Shell server.",
+            "kernel: [UFW BLOCK] IN=eth0 OUT= MAC=aa SRC=203.0.113.9 DST=10.10.1.2 LEN=60 PROTO=TCP SPT=40000 DPT=22 SYN",
+            "nginx: 203.0.113.9 - - [22/Nov/2026:09:31:48 +0700] \"GET /a.php?x=1 HTTP/1.1\" 200 5 \"-\" \"curl/8\"",
+            "audispd: type=SYSCALL msg=audit(1795336308.250:61): arch=c000003e syscall=2 success=no exit=-13 pid=5 uid=33 comm=\"cat\" exe=\"/usr/bin/cat\"",
+            "wso2[9]: {\"level\":\"ERROR\",\"message\":\"token expired\",\"source.ip\":\"10.10.1.7\"}",
+        ],
+    );
+}
+
+#[test]
+fn records_of_one_audit_event_share() {
+    check(
+        "source_auditd_joined",
+        &[
+            r#"type=SYSCALL msg=audit(1795336308.250:59): syscall=59 success=yes ppid=12041 pid=13393 auid=1000 uid=0 comm="cat" exe="/usr/bin/cat" key="user_commands""#,
+            r#"type=EXECVE msg=audit(1795336308.250:59): argc=2 a0="cat" a1="/etc/shadow""#,
+            r#"type=CWD msg=audit(1795336308.250:59): cwd="/root""#,
+            r#"type=EXECVE msg=audit(1795336308.250:60): argc=1 a0="id""#,
+        ],
+    );
+}
+
+#[test]
+fn bad_input() {
+    check(
+        "bad_input",
+        &[
+            r#"{"a":1,"b":"cut"#,
+            "<13>Feb 30 22:14:15 r1 app: no such day",
+            "<165>1 2026-13-22T01:59:57Z host app - - - no such month",
+            "Nov 24 22:14:15 srv app: two days ahead, so last year's",
+            "2026-12-24T22:14:15Z srv app: a month ahead",
+            r#"{"source.ip":"not an address","@timestamp":"soon","message":"x"}"#,
+            "   ",
+            "control \u{1b}[31m characters \u{0} stay",
+        ],
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_shown_and_kept() {
+    let line: &[u8] = b"<13>Nov 22 09:31:48 srv app: caf\xe9 \xff";
+    let events = decode_records(&[line]);
+    assert_eq!(events[0].raw, line);
+    assert_eq!(events[0].lookup("message").and_then(Value::as_str), Some("caf\u{fffd} \u{fffd}"));
+    assert_eq!(events[0].issues[0].kind.name(), "invalid_utf8");
+}
+
+#[test]
+fn a_long_line_is_cut_and_marked() {
+    let settings = DecodeSettings { line_max: canh_schema::ByteSize::new(31), ..DecodeSettings::default() };
+    let payload = Bytes::from_static("<13>Nov 22 09:31:48 srv app: aéz and more\nshort".as_bytes());
+    let envelope = Envelope::new(Door::SyslogTcp, received(), Framing::Lines, payload);
+    let events = decode(&envelope, Position::new(1), 1, &settings).events;
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0].raw.len(), 31);
+    assert_eq!(events[0].lookup("message").and_then(Value::as_str), Some("a"));
+    let issues: Vec<_> = events[0].issues.iter().map(|issue| issue.kind.name()).collect();
+    assert_eq!(issues, ["truncated"]);
+    assert!(events[1].issues.is_empty());
+}
+
+#[test]
+fn a_batch_of_too_many_records_keeps_the_rest_whole() {
+    let settings = DecodeSettings { events_max: 2, ..DecodeSettings::default() };
+    let envelope = Envelope::new(Door::Ndjson, received(), Framing::Lines, Bytes::from_static(b"a\nb\nc\nd\n"));
+    let events = decode(&envelope, Position::new(1), 1, &settings).events;
+    let raws: Vec<_> = events.iter().map(|event| event.raw.as_ref()).collect();
+    assert_eq!(raws, [b"a".as_slice(), b"b", b"c\nd\n"]);
+    assert_eq!(events[2].issues[0].kind.name(), "truncated");
+}
+
+#[test]
+fn envelope_keys_are_read_from_lines_of_json_only() {
+    let line = br#"{"_product":"windows","_service":"sysmon","_category":["a","b"],"x":1}"#;
+    let check = |framing, product: Option<&str>, attrs: usize| {
+        let payload = Bytes::copy_from_slice(line);
+        let envelope = Envelope::new(Door::Ndjson, received(), framing, payload);
+        let events = decode(&envelope, Position::new(1), 1, &DecodeSettings::default()).events;
+        assert_eq!(events[0].logsource.product.as_deref(), product, "{framing:?}");
+        assert_eq!(events[0].attrs.len(), attrs, "{framing:?}");
+    };
+    check(Framing::NdJson, Some("windows"), 1);
+    check(Framing::Lines, None, 4);
+}
+
+#[test]
+fn decoding_again_gives_the_same_events() {
+    let records: Vec<&[u8]> =
+        FORMATS.iter().flat_map(|format| format.samples()).map(|sample| sample.as_bytes()).collect();
+    let events = decode_records(&records);
+    assert_eq!(events, decode_records(&records));
+    let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event.id).collect();
+    assert_eq!(ids.len(), records.len());
+}
+
+/// Bytes that look enough like the real thing to get past the first test of a decoder.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let samples: Vec<&'static str> = FORMATS.iter().flat_map(|format| format.samples().iter().copied()).collect();
+    let mutated = (
+        prop::sample::select(samples),
+        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 0..6),
+    );
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..300),
+        mutated.prop_map(|(sample, edits)| {
+            let mut bytes = sample.as_bytes().to_vec();
+            for (at, byte, kind) in edits {
+                if bytes.is_empty() {
+                    break;
+                }
+                let at = at.index(bytes.len());
+                match kind {
+                    0 => bytes[at] = byte,
+                    1 => bytes.truncate(at),
+                    _ => bytes.insert(at, byte),
+                }
+            }
+            bytes
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_decoder_panics(bytes in hostile()) {
+        for (_, target) in fuzz_targets() {
+            target(&bytes);
+        }
+    }
+}
