@@ -3,16 +3,23 @@
 use std::borrow::Cow;
 
 use canh_schema::{Event, FieldKind, Timestamp, Value};
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString};
 use rustc_hash::FxHashMap;
 
 use crate::field::{FieldRef, Pseudo};
+use crate::hunt::time_number;
 use crate::request::{FieldCount, FieldCounts, Outcome, TopValues, VALUE_LEN_MAX, ValueCount};
 
-/// A value as lists of top values show it: cut after [`VALUE_LEN_MAX`] bytes, times in RFC 3339.
+/// A value as lists of top values show it: cut after [`VALUE_LEN_MAX`] bytes, times in RFC 3339. What does not have the
+/// type of its field is not shown.
 pub fn shown(kind: Option<FieldKind>, value: &Value) -> Option<CompactString> {
-    match (kind, value) {
-        (Some(FieldKind::Time), Value::Integer(nanos)) => Some(Timestamp::from_nanos(*nanos).to_string().into()),
+    match kind {
+        Some(FieldKind::Time) => time_number(value).map(|nanos| Timestamp::from_nanos(nanos).to_compact_string()),
+        Some(FieldKind::Integer) => value.as_i64().map(|number| number.to_compact_string()),
+        Some(FieldKind::Float) => {
+            value.as_f64().filter(|number| !number.is_nan()).map(|number| number.to_compact_string())
+        }
+        Some(FieldKind::Ip) => value.as_ip().map(|address| address.to_canonical().to_compact_string()),
         _ => value.as_text().map(|text| CompactString::from(cut(&text))),
     }
 }

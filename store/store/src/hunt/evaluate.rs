@@ -60,7 +60,7 @@ impl Test {
 }
 
 /// An address as a number; IPv4 is mapped into IPv6, so that both are in one order.
-pub(crate) fn address_number(address: IpAddr) -> u128 {
+pub fn address_number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(address.to_ipv6_mapped()),
         IpAddr::V6(address) => u128::from(address),
@@ -68,7 +68,7 @@ pub(crate) fn address_number(address: IpAddr) -> u128 {
 }
 
 /// A value of a time field: nanoseconds since 1970, or RFC 3339 as text.
-pub(crate) fn time_number(value: &Value) -> Option<i64> {
+pub fn time_number(value: &Value) -> Option<i64> {
     match value {
         Value::Integer(nanos) => Some(*nanos),
         Value::Text(text) => Timestamp::parse_rfc3339(text).map(Timestamp::nanos),

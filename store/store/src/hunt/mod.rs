@@ -38,7 +38,7 @@ use canh_schema::Event;
 
 pub use check::Hint;
 pub use error::HuntError;
-pub use evaluate::for_each_text;
+pub use evaluate::{address_number, for_each_text, time_number};
 pub use pattern::{Regexp, Wildcard};
 pub use phrase::{Phrase, Piece};
 pub use tree::{Expr, Literal, Test};
