@@ -1,0 +1,104 @@
+// The frame around every page of somebody who is signed in.
+
+import { ActionIcon, Drawer, UnstyledButton } from '@mantine/core'
+import { useDisclosure } from '@mantine/hooks'
+import { IconKeyboard, IconMenu2 } from '@tabler/icons-react'
+import { useQuery } from '@tanstack/react-query'
+import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+
+import { sessionQuery } from '~/api/session'
+import { Logo } from '~/ui/Logo'
+import { useShortcuts } from '~/ui/shortcuts'
+import { NAVIGATION } from './navigation'
+import { LanguageSwitch, ThemeSwitch } from './preferences'
+import styles from './Shell.module.css'
+import { ShortcutHelp } from './ShortcutHelp'
+import { UserMenu } from './UserMenu'
+
+export function Shell() {
+  const { t } = useTranslation()
+  const navigate = useNavigate()
+  const location = useLocation()
+  const session = useQuery(sessionQuery())
+  const [help, { open: openHelp, close: closeHelp }] = useDisclosure(false)
+  const [menu, { open: openMenu, close: closeMenu }] = useDisclosure(false)
+
+  useShortcuts({
+    '?': openHelp,
+    ...Object.fromEntries(NAVIGATION.map(({ key, to }) => [`g ${key}`, () => void navigate({ to })])),
+  })
+
+  if (session.data?.state === 'signed_out') return <Navigate to="/login" search={{ next: location.href }} />
+
+  const links = (
+    <nav aria-label={t('nav.label')} className={styles.links}>
+      {NAVIGATION.map(({ to, text, icon: Icon }) => (
+        <Link
+          key={to}
+          to={to}
+          activeOptions={{ exact: to === '/', includeSearch: false }}
+          className={styles.link}
+          activeProps={{ 'aria-current': 'page' }}
+          onClick={closeMenu}
+          title={t(text)}
+        >
+          <Icon size={17} stroke={1.7} aria-hidden />
+          <span className={styles.linkText}>{t(text)}</span>
+        </Link>
+      ))}
+    </nav>
+  )
+  const foot = (
+    <div className={styles.foot}>
+      <UnstyledButton className={styles.link} onClick={openHelp} title={t('nav.shortcuts')}>
+        <IconKeyboard size={17} stroke={1.7} aria-hidden />
+        <span className={styles.linkText}>{t('nav.shortcuts')}</span>
+      </UnstyledButton>
+      <div className={styles.switches}>
+        <LanguageSwitch />
+        <ThemeSwitch />
+      </div>
+      <UserMenu session={session.data} />
+    </div>
+  )
+
+  return (
+    <div className={styles.shell}>
+      <a href="#content" className={styles.skip}>
+        {t('nav.skip')}
+      </a>
+      <aside className={styles.side}>
+        <Link to="/" className={styles.brand} aria-label={`${t('common.product')}: ${t('nav.overview')}`}>
+          <Logo size={24} />
+          <span className={styles.brandText}>{t('common.product')}</span>
+        </Link>
+        {links}
+        {foot}
+      </aside>
+      <header className={styles.top}>
+        <ActionIcon size="lg" onClick={openMenu} aria-label={t('nav.menu')}>
+          <IconMenu2 size={20} aria-hidden />
+        </ActionIcon>
+        <Logo size={22} />
+        <span className={styles.brandText}>{t('common.product')}</span>
+      </header>
+      <Drawer
+        opened={menu}
+        onClose={closeMenu}
+        size={250}
+        title={t('common.product')}
+        closeButtonProps={{ 'aria-label': t('common.close') }}
+      >
+        <div className={styles.drawer}>
+          {links}
+          {foot}
+        </div>
+      </Drawer>
+      <main id="content" className={styles.main} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <ShortcutHelp opened={help} onClose={closeHelp} />
+    </div>
+  )
+}

@@ -1,0 +1,80 @@
+// Who is signed in, their time zone, and the way out.
+
+import { Button, Menu, TextInput, UnstyledButton } from '@mantine/core'
+import { notifications } from '@mantine/notifications'
+import { IconLogout, IconUserCircle } from '@tabler/icons-react'
+import { useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { type FormEvent, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { type Session, signOut } from '~/api/session'
+import { readProblem, sentence } from '~/ui/problem'
+import { useReader } from '~/ui/reader'
+import { isZone } from '~/ui/time'
+import { usePreferences } from './preferences'
+import styles from './Shell.module.css'
+
+function tell(error: unknown) {
+  notifications.show({ color: 'red', message: sentence(readProblem(error).message) })
+}
+
+export function UserMenu({ session }: { session: Session | undefined }) {
+  const { t } = useTranslation()
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const name = session?.user?.name ?? ''
+  const leave = () => {
+    signOut(client)
+      .then(() => navigate({ to: '/login', search: { next: '/' } }))
+      .catch(tell)
+  }
+  return (
+    <Menu position="top-start" width={260}>
+      <Menu.Target>
+        <UnstyledButton className={styles.link} aria-label={t('nav.user', { name })}>
+          <IconUserCircle size={17} stroke={1.7} aria-hidden />
+          <span className={styles.linkText}>{name}</span>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t('nav.signedInAs', { name })}</Menu.Label>
+        <ZoneForm />
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={15} aria-hidden />} onClick={leave}>
+          {t('nav.logout')}
+        </Menu.Item>
+        <Menu.Label>Canh {session?.version}</Menu.Label>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+function ZoneForm() {
+  const { t } = useTranslation()
+  const reader = useReader()
+  const keep = usePreferences()
+  const [zone, setZone] = useState(reader.zone)
+  const valid = isZone(zone.trim())
+  const save = (event: FormEvent) => {
+    event.preventDefault()
+    if (valid) keep({ time_zone: zone.trim() }).catch(tell)
+  }
+  return (
+    <form onSubmit={save} className={styles.zone}>
+      <TextInput
+        label={t('nav.zone')}
+        value={zone}
+        onChange={(event) => setZone(event.currentTarget.value)}
+        // The menu moves between its items with the arrow keys and letters; here they write.
+        onKeyDown={(event) => event.stopPropagation()}
+        error={valid ? undefined : t('nav.zoneInvalid')}
+      />
+      {zone.trim() !== reader.zone && (
+        <Button type="submit" size="compact-xs" variant="light" disabled={!valid}>
+          {t('nav.zoneSave')}
+        </Button>
+      )}
+    </form>
+  )
+}

@@ -1,0 +1,48 @@
+import { Link } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+
+import type { Schemas } from '~/api/client'
+import { AgentStatus } from '~/ui/AgentStatus'
+import { useReader } from '~/ui/reader'
+import { EmptyState } from '~/ui/States'
+import { AgoText } from '~/ui/TimeText'
+import { visibleText } from '~/ui/visible'
+import styles from './overview.module.css'
+
+const SHOWN = 8
+
+/** Silent ones first: they are why somebody looks here. */
+function worstFirst(agents: Schemas['AgentView'][]) {
+  const silentFirst = (a: Schemas['AgentView'], b: Schemas['AgentView']) =>
+    Number(b.status === 'silent') - Number(a.status === 'silent')
+  return agents.toSorted(silentFirst).slice(0, SHOWN)
+}
+
+export function AgentsPanel({ agents }: { agents: Schemas['AgentView'][] }) {
+  const { t } = useTranslation()
+  const reader = useReader()
+  const online = agents.filter(({ status }) => status === 'online').length
+  if (agents.length === 0) {
+    return <EmptyState small title={t('overview.noAgents')} hint={t('overview.noAgentsHint')} />
+  }
+  return (
+    <>
+      <p className={styles.summary}>
+        {t('overview.agentsOnline', { online: reader.count(online), total: reader.count(agents.length) })}
+      </p>
+      <ul className={styles.agents}>
+        {worstFirst(agents).map((agent) => (
+          <li key={agent.id}>
+            <Link to="/agents" search={{ q: agent.id }} className={styles.agent}>
+              <AgentStatus status={agent.status} />
+              <span className={`${styles.agentName} canh-clip`}>{visibleText(agent.host ?? agent.id)}</span>
+              <span className={styles.alertTime}>
+                <AgoText iso={agent.last_seen} />
+              </span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
