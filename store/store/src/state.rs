@@ -12,7 +12,7 @@ mod source;
 use std::error::Error;
 
 use async_trait::async_trait;
-use canh_schema::{Finding, Level, Position, Timestamp};
+use canh_schema::{Finding, Position, Timestamp};
 
 pub use account::{
     ApiToken, ApiTokenId, AuditEntry, NewUser, Preferences, Role, SecretHash, Session, Theme, User, UserId, UserState,
@@ -186,9 +186,4 @@ pub trait StateStore: Send + Sync + 'static {
 
     /// The newest entries, newest first.
     async fn audit_log(&self, limit: usize) -> Result<Vec<AuditEntry>, StateError>;
-}
-
-/// Place of a level in [`AlertCounts::open_by_level`].
-pub(crate) fn level_row(level: Level) -> usize {
-    Level::ALL.iter().position(|known| *known == level).unwrap_or_default()
 }

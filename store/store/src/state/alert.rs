@@ -6,7 +6,7 @@ use std::str::FromStr;
 use canh_schema::{EventId, FieldMatch, Finding, FindingId, Level, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
 
-use super::{AuditEntry, level_row};
+use super::AuditEntry;
 
 /// Number of an alert, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -327,9 +327,18 @@ impl AlertCounts {
         self.open_by_level[level_row(level)]
     }
 
+    pub fn add_open(&mut self, level: Level, count: u64) {
+        self.open_by_level[level_row(level)] += count;
+    }
+
     pub fn open_total(&self) -> u64 {
         self.open_by_level.iter().sum()
     }
+}
+
+/// Place of a level in [`AlertCounts::open_by_level`].
+fn level_row(level: Level) -> usize {
+    Level::ALL.iter().position(|known| *known == level).unwrap_or_default()
 }
 
 /// What became of findings that were put.

@@ -13,7 +13,6 @@ use super::{
     AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, FINDING_IDS_PER_ALERT_MAX, FINDINGS_PER_ALERT_MAX,
     FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RulesOverview, RulesStatus,
     SecretHash, Session, SourceKind, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
-    level_row,
 };
 
 /// [`StateStore`] in memory.
@@ -345,7 +344,7 @@ impl StateStore for MemoryState {
         let mut counts = AlertCounts::default();
         for kept in &self.inner.lock().alerts {
             match kept.alert.status {
-                AlertStatus::Open => counts.open_by_level[level_row(kept.alert.level)] += 1,
+                AlertStatus::Open => counts.add_open(kept.alert.level, 1),
                 AlertStatus::Acknowledged => counts.acknowledged += 1,
                 AlertStatus::Closed(_) => (),
             }
