@@ -24,29 +24,65 @@ const fn target(name: &'static str, run: fn(&[u8])) -> FuzzTarget {
 }
 
 static TARGETS: &[FuzzTarget] = &[
-    target("link_ethernet", |bytes| drop(link::strip(LinkType::ETHERNET, bytes))),
-    target("link_sll", |bytes| drop(link::strip(LinkType::LINUX_SLL, bytes))),
-    target("link_sll2", |bytes| drop(link::strip(LinkType::LINUX_SLL2, bytes))),
-    target("link_null", |bytes| drop(link::strip(LinkType::NULL, bytes))),
-    target("link_ppp", |bytes| drop(link::strip(LinkType::PPP, bytes))),
-    target("link_pppoe", |bytes| drop(link::strip(LinkType::PPP_ETHER, bytes))),
-    target("link_hdlc", |bytes| drop(link::strip(LinkType::CISCO_HDLC, bytes))),
-    target("link_mpls", |bytes| drop(link::ether_payload(0x8847, bytes, Vlans::default()))),
+    target("link_ethernet", |bytes| {
+        let _ = link::strip(LinkType::ETHERNET, bytes);
+    }),
+    target("link_sll", |bytes| {
+        let _ = link::strip(LinkType::LINUX_SLL, bytes);
+    }),
+    target("link_sll2", |bytes| {
+        let _ = link::strip(LinkType::LINUX_SLL2, bytes);
+    }),
+    target("link_null", |bytes| {
+        let _ = link::strip(LinkType::NULL, bytes);
+    }),
+    target("link_ppp", |bytes| {
+        let _ = link::strip(LinkType::PPP, bytes);
+    }),
+    target("link_pppoe", |bytes| {
+        let _ = link::strip(LinkType::PPP_ETHER, bytes);
+    }),
+    target("link_hdlc", |bytes| {
+        let _ = link::strip(LinkType::CISCO_HDLC, bytes);
+    }),
+    target("link_mpls", |bytes| {
+        let _ = link::ether_payload(0x8847, bytes, Vlans::default());
+    }),
     target("ip", |bytes| {
         if let Ok(ip) = ip::dissect(bytes, true) {
             let _ = ip.checksum_ok();
         }
     }),
-    target("tcp", |bytes| drop(transport::tcp(bytes, bytes.len() as u32))),
-    target("udp", |bytes| drop(transport::udp(bytes, bytes.len() as u32))),
-    target("gre", |bytes| drop(tunnel::gre(bytes))),
-    target("vxlan", |bytes| drop(tunnel::over_udp(1, 4789, bytes))),
-    target("geneve", |bytes| drop(tunnel::over_udp(1, 6081, bytes))),
-    target("gtp_u", |bytes| drop(tunnel::over_udp(1, 2152, bytes))),
-    target("teredo", |bytes| drop(tunnel::over_udp(1, 3544, bytes))),
-    target("dns", |bytes| drop(dns::parse(bytes, Names::Plain))),
-    target("netbios", |bytes| drop(dns::parse(bytes, Names::NetBios))),
-    target("recognise", |bytes| drop(recognise(bytes))),
+    target("tcp", |bytes| {
+        let _ = transport::tcp(bytes, bytes.len() as u32);
+    }),
+    target("udp", |bytes| {
+        let _ = transport::udp(bytes, bytes.len() as u32);
+    }),
+    target("gre", |bytes| {
+        let _ = tunnel::gre(bytes);
+    }),
+    target("vxlan", |bytes| {
+        let _ = tunnel::over_udp(1, 4789, bytes);
+    }),
+    target("geneve", |bytes| {
+        let _ = tunnel::over_udp(1, 6081, bytes);
+    }),
+    target("gtp_u", |bytes| {
+        let _ = tunnel::over_udp(1, 2152, bytes);
+    }),
+    target("teredo", |bytes| {
+        let _ = tunnel::over_udp(1, 3544, bytes);
+    }),
+    target("dns", |bytes| {
+        let _ = dns::parse(bytes, Names::Plain);
+    }),
+    target("netbios", |bytes| {
+        let _ = dns::parse(bytes, Names::NetBios);
+    }),
+    target("recognise", |bytes| {
+        let _ = recognise(bytes);
+    }),
     target("tls", |bytes| stream(b"\x16\x03\x01\x02\x00\x01", bytes)),
     target("http", |bytes| stream(b"GET / HTTP/1.1\r\n", bytes)),
     target("http_answer", |bytes| stream(b"HTTP/1.1 200 OK\r\n", bytes)),
