@@ -59,8 +59,8 @@ fn parse(bytes: &[u8]) -> Option<u64> {
     (text(value).as_bytes() == bytes).then_some(value)
 }
 
-/// Writes a file beside `path`, makes it durable and renames it over `path`.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
+/// Writes a file beside `path`, makes it durable and renames it over `path`: the old content or the new, never a part.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
     let beside = path.with_extension("tmp");
     let mut file = File::create(&beside).doing("create", &beside)?;
     file.write_all(bytes).doing("write", &beside)?;

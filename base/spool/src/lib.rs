@@ -30,7 +30,7 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
-pub use cursor::CursorFile;
+pub use cursor::{CursorFile, write_atomically};
 pub use error::SpoolError;
 pub use reader::{Reader, Record};
 pub use shared::SpoolHandle;

@@ -1,0 +1,240 @@
+//! The agent's configuration file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use canh_config::ConfigError;
+use canh_schema::ByteSize;
+use serde::Deserialize;
+
+use crate::input::capture::CaptureConfig;
+use crate::input::file::FileConfig;
+use crate::input::journald::JournaldConfig;
+use crate::input::metrics::MetricsConfig;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder for the spool, the places and the status. Only the agent writes there.
+    #[serde(default = "state_dir")]
+    pub state_dir: PathBuf,
+    /// Name of this host in every record; the system's name when left out.
+    #[serde(default)]
+    pub host_name: Option<String>,
+    pub server: ServerConfig,
+    #[serde(default)]
+    pub spool: SpoolSettings,
+    /// Chunks of records that wait for the spool, at most 64 KiB or one line each. When full, inputs wait.
+    #[serde(default = "queue_len")]
+    pub queue_len: usize,
+    /// How long a stop waits for what is in the spool to be sent. The rest is sent after the next start.
+    #[serde(default = "stop_grace", with = "canh_config::duration")]
+    pub stop_grace: Duration,
+    #[serde(default)]
+    pub input: InputConfig,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where the collector takes OTLP over gRPC.
+    pub url: String,
+    /// File with the token that the server gave out for agents.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub compression: Compression,
+    /// Longest wait for an answer.
+    #[serde(default = "timeout", with = "canh_config::duration")]
+    pub timeout: Duration,
+    /// First and longest pause before a batch is sent again.
+    #[serde(default = "retry_min", with = "canh_config::duration")]
+    pub retry_min: Duration,
+    #[serde(default = "retry_max", with = "canh_config::duration")]
+    pub retry_max: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    #[default]
+    Zstd,
+    None,
+}
+
+/// `[spool]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpoolSettings {
+    /// Disk space for what the server has not taken yet. When it is used up, inputs wait.
+    #[serde(default = "bytes_max", with = "canh_config::byte_size")]
+    pub bytes_max: ByteSize,
+    /// Size of one file of the spool.
+    #[serde(default = "segment_max", with = "canh_config::byte_size")]
+    pub segment_max: ByteSize,
+}
+
+impl Default for SpoolSettings {
+    fn default() -> Self {
+        Self { bytes_max: bytes_max(), segment_max: segment_max() }
+    }
+}
+
+/// `[input]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    #[serde(default)]
+    pub file: Vec<FileConfig>,
+    #[serde(default)]
+    pub journald: Option<JournaldConfig>,
+    #[serde(default)]
+    pub capture: Vec<CaptureConfig>,
+    #[serde(default)]
+    pub metrics: Option<MetricsConfig>,
+}
+
+fn state_dir() -> PathBuf {
+    PathBuf::from("/var/lib/canh-agent")
+}
+
+fn queue_len() -> usize {
+    16
+}
+
+fn stop_grace() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn retry_min() -> Duration {
+    Duration::from_millis(250)
+}
+
+fn retry_max() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn bytes_max() -> ByteSize {
+    ByteSize::gib(1)
+}
+
+fn segment_max() -> ByteSize {
+    ByteSize::mib(8)
+}
+
+/// Least spool: a few of the longest batches.
+const BYTES_MIN: ByteSize = ByteSize::mib(64);
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake, with its place where there is one.
+    pub fn load(path: &std::path::Path) -> Result<Self, ConfigError> {
+        let config: Self = canh_config::load(path)?;
+        config.check().map_err(|message| ConfigError::Wrong(format!("{}: {message}", path.display())))?;
+        Ok(config)
+    }
+
+    /// What the types alone cannot say.
+    fn check(&self) -> Result<(), String> {
+        let url = &self.server.url;
+        if url.starts_with("https://") {
+            return Err(format!(
+                "`server.url` is `{url}`: this version speaks plain `http://` only; use a tunnel or a local address"
+            ));
+        }
+        let uri: http::Uri = url.parse().map_err(|error| format!("`server.url` is `{url}`: {error}"))?;
+        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
+            return Err(format!("`server.url` is `{url}`; write it as `http://host:4317`"));
+        }
+        if self.queue_len == 0 {
+            return Err("`queue_len` is 0; nothing could pass, write at least 1".to_owned());
+        }
+        if self.spool.bytes_max < BYTES_MIN {
+            return Err(format!("`spool.bytes_max` is {}; write at least {BYTES_MIN}", self.spool.bytes_max));
+        }
+        if self.server.retry_min.is_zero() || self.server.retry_max < self.server.retry_min {
+            return Err("`server.retry_min` must be above 0 and at most `server.retry_max`".to_owned());
+        }
+        for file in &self.input.file {
+            if let Some((pattern, error)) = file.bad_pattern() {
+                return Err(format!("`input.file` has the path `{pattern}`, which is not a pattern: {error}"));
+            }
+            if let Some(path) = file.path.iter().find(|path| !path.starts_with('/')) {
+                return Err(format!("`input.file` has the path `{path}`; write it from the root, beginning with `/`"));
+            }
+        }
+        if let Some(capture) =
+            self.input.capture.iter().find(|capture| capture.interface.is_some() == capture.file.is_some())
+        {
+            let both =
+                if capture.file.is_some() { "both `interface` and `file`" } else { "neither `interface` nor `file`" };
+            return Err(format!("an `input.capture` has {both}; write one of them"));
+        }
+        let input = &self.input;
+        if input.file.is_empty() && input.journald.is_none() && input.capture.is_empty() && input.metrics.is_none() {
+            return Err(
+                "there is no input; add `[[input.file]]`, `[input.journald]`, `[[input.capture]]` or `[input.metrics]`"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        fs::write(&path, text).unwrap();
+        let error = Config::load(&path).err().map(|error| error.to_string());
+        match (&error, expected) {
+            (None, None) => (),
+            (Some(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
+            _ => panic!("{error:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn mistakes_name_the_fix() {
+        let server = "[server]\nurl = \"http://127.0.0.1:4317\"\n";
+        let metrics = "[input.metrics]\n";
+        check(&format!("{server}{metrics}"), None);
+        check(server, Some("there is no input; add `[[input.file]]`"));
+        check(metrics, Some("key `server` is missing"));
+        check(&format!("{server}tokenfile = \"x\"\n{metrics}"), Some("agent.toml:3:1: unknown key `tokenfile`"));
+        check(&format!("{server}{metrics}interval = \"15\"\n"), Some("`15` is not a length of time"));
+        check(&format!("{server}[[input.file]]\npath = [\"log/*.log\"]\n"), Some("beginning with `/`"));
+        check(&format!("{server}[[input.file]]\npath = [\"/log/[a\"]\n"), Some("`/log/[a`, which is not a pattern"));
+        check(&format!("{server}[[input.capture]]\n"), Some("neither `interface` nor `file`"));
+        check(&format!("{server}[spool]\nbytes_max = \"1MiB\"\n{metrics}"), Some("write at least 64MiB"));
+        check(&format!("queue_len = 0\n{server}{metrics}"), Some("write at least 1"));
+        for (url, expected) in [
+            ("https://a:1", "plain `http://` only"),
+            ("127.0.0.1:4317", "write it as `http://host:4317`"),
+            ("http://", "server.url"),
+            ("grpc://a:1", "write it as `http://host:4317`"),
+        ] {
+            check(&format!("[server]\nurl = \"{url}\"\n{metrics}"), Some(expected));
+        }
+    }
+
+    #[test]
+    fn the_example_is_right() {
+        check(include_str!("../canh-agent.example.toml"), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! What the agent counts about itself. Whatever is lost has a reason here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which input a record came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    File,
+    Journald,
+    Capture,
+    Metrics,
+    Agent,
+}
+
+impl Source {
+    pub const ALL: [Self; 5] = [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Agent];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Journald => "journald",
+            Self::Capture => "capture",
+            Self::Metrics => "metrics",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// Why something did not reach the server. One row each: where, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DropReason {
+    /// Lines whose end was cut off.
+    LineTooLong,
+    /// Journal entries that are not JSON or longer than the limit.
+    JournalUnreadable,
+    /// Packets that the kernel had to drop because they were not read quickly enough.
+    CaptureKernel,
+    /// Packets that the network card or its driver dropped.
+    CaptureInterface,
+    /// Packets, flows and streams that the analysis left out.
+    CaptureAnalysis,
+    /// Files beyond the number that is followed at a time.
+    TooManyFiles,
+    /// Measurements that found the queue full.
+    MetricsQueueFull,
+    /// Spool records that the disk gave back damaged.
+    SpoolDamaged,
+    /// Batches that the server refused; kept in `rejected/`.
+    ServerRefused,
+    /// Records of an accepted batch that the server refused.
+    ServerRefusedPart,
+}
+
+impl DropReason {
+    pub const ALL: [Self; 10] = [
+        Self::LineTooLong,
+        Self::JournalUnreadable,
+        Self::CaptureKernel,
+        Self::CaptureInterface,
+        Self::CaptureAnalysis,
+        Self::TooManyFiles,
+        Self::MetricsQueueFull,
+        Self::SpoolDamaged,
+        Self::ServerRefused,
+        Self::ServerRefusedPart,
+    ];
+
+    /// Stage and reason, as they are shown.
+    pub fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::LineTooLong => ("file", "line_too_long"),
+            Self::JournalUnreadable => ("journald", "unreadable"),
+            Self::CaptureKernel => ("capture", "kernel"),
+            Self::CaptureInterface => ("capture", "interface"),
+            Self::CaptureAnalysis => ("capture", "analysis"),
+            Self::TooManyFiles => ("file", "too_many_files"),
+            Self::MetricsQueueFull => ("metrics", "queue_full"),
+            Self::SpoolDamaged => ("spool", "damaged"),
+            Self::ServerRefused => ("server", "refused"),
+            Self::ServerRefusedPart => ("server", "refused_part"),
+        }
+    }
+}
+
+/// All counters, since the agent's start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    read: [AtomicU64; Source::ALL.len()],
+    dropped: [AtomicU64; DropReason::ALL.len()],
+    pub spooled_batches: AtomicU64,
+    pub acked_batches: AtomicU64,
+    pub acked_records: AtomicU64,
+    pub retries: AtomicU64,
+    /// Times that a batch had to wait for room in the spool or on the disk.
+    pub spool_waits: AtomicU64,
+}
+
+impl Counters {
+    pub fn count_read(&self, source: Source, n: u64) {
+        self.read[source as usize].fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub fn count_dropped(&self, reason: DropReason, n: u64) {
+        self.dropped[reason as usize].fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub fn read(&self, source: Source) -> u64 {
+        self.read[source as usize].load(Ordering::Relaxed)
+    }
+
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize].load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_place_and_name() {
+        for (at, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, at);
+        }
+        for (at, source) in Source::ALL.into_iter().enumerate() {
+            assert_eq!(source as usize, at);
+        }
+        let mut labels: Vec<_> = DropReason::ALL.map(DropReason::labels).to_vec();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), DropReason::ALL.len());
+    }
+}

@@ -1,0 +1,168 @@
+//! Looks at everything the agent needs and says what is wrong and how to mend it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use canh_schema::{AgentId, ByteSize, Timestamp};
+use nix::sys::statvfs::statvfs;
+use tonic::Code;
+
+use crate::agent::STATUS_FILE;
+use crate::config::Config;
+use crate::health::StatusFile;
+use crate::ship::{Client, ClientError};
+
+/// How one check came out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Good(String),
+    /// Works, but somebody should know.
+    Odd(String),
+    Bad(String),
+}
+
+/// A named check and its outcome.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub name: &'static str,
+    pub outcome: Outcome,
+}
+
+use Outcome::{Bad, Good, Odd};
+
+/// Runs every check. Changes nothing.
+pub async fn examine(config: &Config, now: Timestamp) -> Vec<Check> {
+    let mut checks = vec![Check { name: "state folder", outcome: state_folder(&config.state_dir, config) }];
+    for file in &config.input.file {
+        checks.push(Check { name: "log files", outcome: log_files(file) });
+    }
+    if let Some(journald) = &config.input.journald {
+        checks.push(Check { name: "journal", outcome: journal(&journald.command) });
+    }
+    for capture in &config.input.capture {
+        checks.push(Check { name: "capture", outcome: capture_source(capture) });
+    }
+    checks.push(Check { name: "server", outcome: server(config).await });
+    checks.push(Check { name: "running agent", outcome: running_agent(&config.state_dir.join(STATUS_FILE), now) });
+    checks
+}
+
+fn state_folder(dir: &Path, config: &Config) -> Outcome {
+    let shown = dir.display();
+    if !dir.exists() {
+        return Odd(format!("`{shown}` does not exist; the agent makes it at its first start"));
+    }
+    if nix::unistd::access(dir, nix::unistd::AccessFlags::W_OK).is_err() {
+        return Bad(format!("`{shown}` is not writable for this user; run as the agent's user or change its owner"));
+    }
+    let Ok(sizes) = statvfs(dir) else { return Odd(format!("the free space of `{shown}` is not known")) };
+    let free = ByteSize::new(sizes.blocks_available().saturating_mul(sizes.fragment_size()));
+    if free < config.spool.bytes_max {
+        return Odd(format!(
+            "`{shown}` has {free} free, less than `spool.bytes_max` ({}); the disk may fill before the spool does",
+            config.spool.bytes_max
+        ));
+    }
+    Good(format!("`{shown}` is writable, {free} free"))
+}
+
+fn log_files(config: &crate::input::file::FileConfig) -> Outcome {
+    let paths = config.matches();
+    let named = config.path.join("`, `");
+    let unreadable: Vec<_> = paths.iter().filter(|path| fs::File::open(path).is_err()).collect();
+    if let Some(first) = unreadable.first() {
+        return Bad(format!(
+            "{} of {} files cannot be read, first `{}`; add the agent's user to the group that may (often `adm`)",
+            unreadable.len(),
+            paths.len(),
+            first.display()
+        ));
+    }
+    if paths.is_empty() {
+        return Odd(format!("no file matches `{named}`; they are followed once they appear"));
+    }
+    Good(format!("{} files match `{named}`", paths.len()))
+}
+
+fn journal(command: &str) -> Outcome {
+    let output = Command::new(command)
+        .args(["--output=json", "--no-pager", "--quiet", "--lines=1"])
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Err(error) => Bad(format!("`{command}` cannot be run: {error}; install systemd or remove `[input.journald]`")),
+        Ok(output) if !output.status.success() => {
+            let words = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+            Bad(format!("`{command}` failed: {words}; add the agent's user to the group `systemd-journal`"))
+        }
+        Ok(output) if output.stdout.is_empty() => {
+            Odd("the journal is empty or not readable for this user; the group `systemd-journal` may read it"
+                .to_owned())
+        }
+        Ok(_) => Good("the journal can be read".to_owned()),
+    }
+}
+
+fn capture_source(config: &crate::input::capture::CaptureConfig) -> Outcome {
+    if let Some(path) = &config.file {
+        return match fs::File::open(path) {
+            Ok(_) => Good(format!("capture file `{}` can be read", path.display())),
+            Err(error) => Bad(format!("capture file `{}` cannot be read: {error}", path.display())),
+        };
+    }
+    let Some(interface) = &config.interface else { return Bad("neither `interface` nor `file` is set".to_owned()) };
+    let opened = pcap::Capture::from_device(interface.as_str()).and_then(|capture| capture.timeout(100).open());
+    match opened {
+        Ok(_) => Good(format!("interface `{interface}` can be captured")),
+        Err(error) => Bad(format!(
+            "interface `{interface}` cannot be captured: {error}; the agent needs CAP_NET_RAW, and the name must be one of `ip link`"
+        )),
+    }
+}
+
+async fn server(config: &Config) -> Outcome {
+    let url = &config.server.url;
+    let mut client = match Client::new(&config.server, AgentId::from_bytes([0; 16]), 0) {
+        Ok(client) => client,
+        Err(error) => return Bad(format!("`server.url` cannot be used: {error}")),
+    };
+    match client.probe().await {
+        Ok(()) => Good(format!("{url} takes batches")),
+        Err(error) => Bad(format!("{error}; {}", server_hint(&error))),
+    }
+}
+
+fn server_hint(error: &ClientError) -> &'static str {
+    match error.code() {
+        Code::Unauthenticated | Code::PermissionDenied => {
+            "put the token that the server gave out into `server.token_file`"
+        }
+        Code::Unimplemented => "`server.url` is not a collector's OTLP gRPC input",
+        _ => "is the server running, is `server.url` right, and does a firewall stand between?",
+    }
+}
+
+fn running_agent(path: &Path, now: Timestamp) -> Outcome {
+    const OLD_S: i64 = 30;
+    let Ok(bytes) = fs::read(path) else { return Odd("no agent has run with this state folder yet".to_owned()) };
+    let Ok(status) = serde_json::from_slice::<StatusFile>(&bytes) else {
+        return Odd(format!("`{}` cannot be read; a running agent writes it again", path.display()));
+    };
+    let age = Timestamp::parse_rfc3339(&status.at).map_or(i64::MAX, |at| now.secs().saturating_sub(at.secs()));
+    let lost: u64 = status.dropped.iter().map(|(_, _, count)| count).sum();
+    let words = format!(
+        "{} batches wait in {} of spool, {} records sent, {lost} dropped",
+        status.batches_waiting,
+        ByteSize::new(status.spool_bytes),
+        status.records_acked
+    );
+    if age > OLD_S {
+        return Odd(format!("not running (last seen {}); {words}", status.at));
+    }
+    match status.server_failure {
+        Some(failure) => Bad(format!("running, but the server does not take batches: {failure}; {words}")),
+        None if lost > 0 => Odd(format!("running; {words}; `{}` says what was dropped and why", path.display())),
+        None => Good(format!("running; {words}")),
+    }
+}
