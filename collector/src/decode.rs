@@ -177,21 +177,15 @@ impl<'a> Decoder<'a> {
 }
 
 /// Fills the event from one text: with the format that was named, or else the first that fits.
-pub(crate) fn decode_text(
-    text: &str,
-    context: &Context<'_>,
-    hint: Option<&'static dyn Format>,
-    event: &mut Event,
-) -> &'static str {
+pub(crate) fn decode_text(text: &str, context: &Context<'_>, hint: Option<&'static dyn Format>, event: &mut Event) {
     let mut text = Text::new(text.trim_end_matches(['\0', '\r', '\n']));
-    let name = format::decode(&mut text, context, hint, event);
+    format::decode(&mut text, context, hint, event);
     if let Some(logsource) = text.take_logsource() {
         event.logsource = logsource;
     }
     if event.get(field::MESSAGE).is_none() {
         event.set(field::MESSAGE, text.as_str());
     }
-    name
 }
 
 /// The bytes as text. What is not UTF-8 is shown with replacement characters and noted.

@@ -1,5 +1,7 @@
 //! Every sample of every format as a whole event, next to what was expected. `UPDATE_EXPECT=1` accepts a change.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -39,7 +41,10 @@ fn show(event: &Event) -> String {
     let mut out = String::new();
     let source = &event.logsource;
     let services: Vec<_> = source.services().collect();
-    writeln!(out, "raw {}", String::from_utf8_lossy(&event.raw)).unwrap();
+    let raw = String::from_utf8_lossy(&event.raw);
+    let visible =
+        |letter: char| if letter.is_control() { letter.escape_default().collect() } else { letter.to_string() };
+    writeln!(out, "raw {}", raw.chars().map(visible).collect::<String>()).unwrap();
     writeln!(out, "  time {}  class {}", event.time, event.class.name()).unwrap();
     let product = source.product.as_deref().unwrap_or("-");
     writeln!(out, "  logsource {product} / {} / {}", services.join(" "), source.categories.join(" ")).unwrap();
@@ -245,5 +250,93 @@ proptest! {
         for (_, target) in fuzz_targets() {
             target(&bytes);
         }
+    }
+}
+
+/// What our agent sends comes out as if the lines had come through any other door.
+mod otlp {
+    use canh_collector::AgentBatch;
+    use canh_schema::AgentId;
+    use canh_wire::{Counting, LogBatchBuilder, LogEntry, MetricsBuilder, Origin, attribute};
+
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            agent: AgentId::from_bytes([7; 16]),
+            agent_version: "1.2.3".to_owned(),
+            host_name: "ESB-Svr".to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn check(name: &str, framing: Framing, payload: Vec<u8>) {
+        let mut envelope = Envelope::new(Door::OtlpGrpc, received(), framing, Bytes::from(payload));
+        envelope.agent = Some(AgentBatch { agent: AgentId::from_bytes([7; 16]), spool: 1, sequence: 2 });
+        envelope.peer = Some("10.10.2.3".parse().unwrap());
+        let events = decode(&envelope, Position::new(7), 1, &DecodeSettings::default()).events;
+        let shown: Vec<String> = events.iter().map(show).collect();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("otlp_{name}.txt"));
+        expect_test::expect_file![path].assert_eq(&shown.join("\n"));
+    }
+
+    #[test]
+    fn logs() {
+        let observed = Timestamp::parse_rfc3339("2026-11-22T08:59:59Z").unwrap();
+        let mut batch = LogBatchBuilder::new(origin());
+        let mut push = |body: &[u8], attributes| {
+            batch.push(LogEntry { observed, body: body.to_vec(), attributes, ..LogEntry::default() });
+        };
+        let file = |path: &str| {
+            vec![(attribute::LOG_FILE_PATH, Value::from(path)), (attribute::LOG_FILE_OFFSET, Value::Integer(9))]
+        };
+        let auth = "Nov 22 09:31:48 esb sshd[1]: Failed password for root from 203.0.113.9 port 40022 ssh2";
+        push(auth.as_bytes(), file("/var/log/auth.log"));
+        let access = r#"203.0.113.9 - - [22/Nov/2026:15:31:48 +0700] "GET /a HTTP/1.1" 404 5 "-" "curl/8""#;
+        push(access.as_bytes(), file("/var/log/nginx/access.log"));
+        push(b"TID: [-1234] [] [2026-11-22 15:30:00,123]  INFO {x.Y} - caf\xe9", file("/opt/wso2/carbon.log"));
+        push(
+            br#"{"__REALTIME_TIMESTAMP":"1795336308250000","_HOSTNAME":"esb","SYSLOG_IDENTIFIER":"sudo","MESSAGE":"minh : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/id"}"#,
+            vec![(attribute::FORMAT, Value::from("journald_json")), (attribute::EVENT_DATASET, Value::from("journald"))],
+        );
+        push(b"cut", vec![(attribute::TRUNCATED, Value::Bool(true))]);
+        push(
+            b"",
+            vec![
+                (attribute::EVENT_DATASET, Value::from("dns")),
+                ("source.ip", Value::from("10.10.2.3")),
+                ("destination.ip", Value::from("10.10.0.4")),
+                ("destination.port", Value::Integer(53)),
+                ("dns.question.name", Value::from("a.exfil.example")),
+                ("dns.question.type", Value::from("TXT")),
+            ],
+        );
+        push(
+            b"",
+            vec![
+                (attribute::EVENT_DATASET, Value::from("http")),
+                ("http.request.method", Value::from("GET")),
+                ("url.domain", Value::from("a.example")),
+                ("url.original", Value::from("/x.php?c=id")),
+                ("http.response.status_code", Value::Integer(200)),
+            ],
+        );
+        push(b"", vec![(attribute::EVENT_DATASET, Value::from("flow")), ("source.port", Value::from("many"))]);
+        check("logs", Framing::OtlpLogs, batch.finish());
+    }
+
+    #[test]
+    fn metrics() {
+        let at = Timestamp::parse_rfc3339("2026-11-22T08:59:45Z").unwrap();
+        let mut batch = MetricsBuilder::new(origin(), Timestamp::from_secs(0), at);
+        let usage = Value::Integer(123_456);
+        batch.add(Counting::UpDown, "system.memory.usage", "By", &usage, &[("system.memory.state", "used")]);
+        batch.add(Counting::Gauge, "system.cpu.load_average.1m", "{thread}", &Value::Float(0.75), &[]);
+        check("metrics", Framing::OtlpMetrics, batch.finish());
+    }
+
+    #[test]
+    fn garbage() {
+        check("garbage", Framing::OtlpLogs, b"not protobuf".to_vec());
     }
 }

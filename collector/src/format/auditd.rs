@@ -47,18 +47,23 @@ pub(crate) fn decode_record(text: &str, context: &Context<'_>, event: &mut Event
         None => (None, text),
     };
     let Some((kind, rest)) = rest.strip_prefix("type=").and_then(|rest| rest.split_once(' ')) else { return Fit::No };
-    let Some((stamp, rest)) = rest.trim_ascii_start().strip_prefix("msg=audit(").and_then(|rest| rest.split_once(')'))
-    else {
-        return Fit::No;
+    let rest = rest.trim_ascii_start();
+    let (stamp, rest) = match rest.strip_prefix("msg=audit(").and_then(|rest| rest.split_once(')')) {
+        Some(parts) => parts,
+        // A record that auditd could not read itself: `type=UNKNOWN[1329] msg=…`.
+        None if kind.starts_with("UNKNOWN[") => ("", rest),
+        None => return Fit::No,
     };
     let (at, serial) = stamp.split_once(':').unwrap_or((stamp, ""));
     match time(at) {
         Some(time) => event.time = time,
-        None => event.push_issue(IssueKind::BadTime, at.get(..32).unwrap_or(at)),
+        None => event.push_issue(IssueKind::BadTime, &at[..at.floor_char_boundary(32)]),
     }
     event.attrs.reserve(24);
     event.attrs.push((CompactString::const_new("type"), Value::from(kind)));
-    event.attrs.push((CompactString::const_new("audit.id"), Value::Text(format_compact!("{at}:{serial}"))));
+    if !stamp.is_empty() {
+        event.attrs.push((CompactString::const_new("audit.id"), Value::Text(format_compact!("{at}:{serial}"))));
+    }
     if let Some(node) = node {
         event.attrs.push((CompactString::const_new("node"), Value::from(node)));
     }
@@ -153,7 +158,7 @@ fn is_encoded(key: &str, kind: &str) -> bool {
 fn unhex(text: &str) -> Option<String> {
     let digits = text.as_bytes();
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
-    if digits.is_empty() || digits.len() % 2 != 0 || !digits.iter().all(is_digit) {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.iter().all(is_digit) {
         return None;
     }
     let bytes = hex_bytes(digits)?;

@@ -195,6 +195,33 @@ pub(crate) fn rfc3339(text: &str, zone: &Zone) -> Option<Timestamp> {
     }
 }
 
+/// How far into a line its own time may begin.
+const LEADING_MAX: usize = 48;
+
+/// The time that an application's own log line begins with: `2026-11-22 09:00:00,123 …`, also in brackets or behind a
+/// few words.
+pub(crate) fn leading(text: &str, zone: &Zone) -> Option<Timestamp> {
+    let head = &text.as_bytes()[..text.len().min(LEADING_MAX)];
+    memchr::memchr_iter(b'-', head).find_map(|dash| {
+        let start = dash.checked_sub(4)?;
+        let clock = text.get(start..start + 19)?;
+        let before = start.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+        if before.is_some_and(u8::is_ascii_alphanumeric) {
+            return None;
+        }
+        let (_, rest) = fraction(&text.as_bytes()[start + 19..]);
+        let end = text.len() - rest.len();
+        let zone_len = match rest {
+            [b'Z', ..] => 1,
+            [b'+' | b'-', _, _, b':', _, _, ..] => 6,
+            [b'+' | b'-', a, b, c, d, ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => 5,
+            _ => 0,
+        };
+        let stamp = text.get(start..end + zone_len)?;
+        rfc3339(stamp, zone).or_else(|| rfc3339(clock, zone))
+    })
+}
+
 /// Nanoseconds of `.123` or `,123`, and what follows. Digits past the ninth do not count.
 pub(crate) fn fraction(text: &[u8]) -> (u32, &[u8]) {
     let [b'.' | b',', digits @ ..] = text else { return (0, text) };
@@ -252,6 +279,25 @@ mod tests {
         check("2026-01-31T08:00:00 Mars", None);
         check("9999-01-31T08:00:00Z", None);
         check("é2026-01-31T", None);
+    }
+
+    #[track_caller]
+    fn check_leading(text: &str, expected: Option<&str>) {
+        let found = leading(text, &Zone::default()).map(|at| at.to_string());
+        assert_eq!(found.as_deref(), expected, "input: {text:?}");
+    }
+
+    #[test]
+    fn lines_begin_with_a_time() {
+        check_leading("2026-11-22 09:00:00,123 INFO x", Some("2026-11-22T02:00:00.123Z"));
+        check_leading("TID: [-1234] [] [2026-11-22 09:00:00,123]  INFO {x} - y", Some("2026-11-22T02:00:00.123Z"));
+        check_leading("2026-11-22T09:00:00.5Z 12 Query", Some("2026-11-22T09:00:00.5Z"));
+        check_leading("2026-11-22T09:00:00+0000", Some("2026-11-22T09:00:00Z"));
+        check_leading("id=x2026-11-22 09:00:00", None);
+        check_leading("a-b-c-d", None);
+        check_leading("é-é-é2026-99-22 09:00:00", None);
+        check_leading("a sentence of more than forty-eight characters before 2026-11-22 09:00:00", None);
+        check_leading("", None);
     }
 
     #[track_caller]

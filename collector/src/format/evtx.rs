@@ -38,8 +38,12 @@ impl Format for Evtx {
         event.issues.extend(json.issues);
         let mut names = None;
         let mut texts = None;
+        let mut channel = None;
         event.attrs.reserve(json.entries.len() + 2);
         for (key, value) in json.entries {
+            if matches!(key.as_str(), "Event.System.Channel" | "System.Channel") {
+                channel = value.as_str().map(CompactString::from);
+            }
             match place(&key) {
                 Place::Drop => (),
                 Place::Name(name) => set_last(&mut event.attrs, name, value),
@@ -48,7 +52,7 @@ impl Format for Evtx {
             }
         }
         named_data(&mut event.attrs, names, texts);
-        windows::apply(event, context);
+        windows::apply(event, context, channel.as_deref());
         Fit::Yes
     }
 }

@@ -59,7 +59,6 @@ impl Format for JournaldJson {
         let program = text_of(event, "SYSLOG_IDENTIFIER").or_else(|| text_of(event, "_COMM"));
         let pid = text_of(event, "_PID").or_else(|| text_of(event, "SYSLOG_PID"));
         source::syslog::apply(event, context, program.as_deref(), pid.as_deref(), &message);
-        event.set(field::EVENT_DATASET, "journald");
         Fit::Yes
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod otlp;
 
 use canh_schema::{Event, Timestamp};
 
-pub(crate) use clock::{Civil, epoch_seconds, month, rfc3339};
+pub(crate) use clock::{Civil, epoch_seconds, leading, month, rfc3339};
 pub use clock::{Zone, ZoneError};
 pub(crate) use json::Json;
 pub use text::Text;

@@ -115,8 +115,10 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Attrs, scop
     if let Some(nanos) = sent_at {
         event.time = Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
     }
-    let mut format = "otlp";
-    if !body.is_empty() && !is_traffic {
+    if is_traffic && !body.is_empty() {
+        let text = crate::decode::shown(&body, &mut event).into_owned();
+        event.set(field::MESSAGE, text);
+    } else if !body.is_empty() {
         let text = crate::decode::shown(&body, &mut event);
         let cut = &text[..text.floor_char_boundary(settings.line_max.as_len())];
         if cut.len() < text.len() {
@@ -124,7 +126,7 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Attrs, scop
         }
         let mut context = decoder.context();
         context.file = file.as_deref();
-        format = decode_text(cut, &context, hint, &mut event);
+        decode_text(cut, &context, hint, &mut event);
     }
 
     // What the body itself says about host and time stands; attributes fill in the rest.
@@ -136,8 +138,9 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Attrs, scop
             continue;
         }
         match canh_schema::field_by_name(&key) {
-            Some(id) if event.get(id).is_none() || id == field::EVENT_DATASET => {
+            Some(id) if event.get(id).is_none() || id == field::EVENT_DATASET && is_unnamed(&event) => {
                 if !project::set_value(&mut event, id, &value) {
+                    event.push_issue(IssueKind::TypeConflict, key.clone());
                     event.attrs.push((key, value));
                 }
             }
@@ -169,10 +172,7 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Attrs, scop
     }
     if is_traffic {
         source::flow::apply(&mut event);
-    } else if format == "plain" && event.get(field::EVENT_DATASET).and_then(Value::as_str) == Some("plain") {
-        event.set(field::EVENT_DATASET, "otlp");
-    }
-    if event.get(field::EVENT_DATASET).is_none() {
+    } else if is_unnamed(&event) {
         event.set(field::EVENT_DATASET, "otlp");
     }
     if event.get(field::MESSAGE).is_none() {
@@ -180,6 +180,11 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Attrs, scop
         event.set(field::MESSAGE, text);
     }
     decoder.finish(event, None);
+}
+
+/// Whether nothing is known about the stream yet: the body was text of no known form, or there was none.
+fn is_unnamed(event: &canh_schema::Event) -> bool {
+    event.get(field::EVENT_DATASET).is_none_or(|dataset| matches!(dataset.as_str(), Some("plain" | "json")))
 }
 
 /// The name of a severity number. Source: OpenTelemetry logs data model, "Field: SeverityNumber".

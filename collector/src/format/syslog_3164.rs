@@ -52,7 +52,7 @@ impl Format for Syslog3164 {
         }
         match at {
             Some(at) => event.time = at,
-            None if dated => event.push_issue(canh_schema::IssueKind::BadTime, rest.get(..32).unwrap_or(rest)),
+            None if dated => event.push_issue(canh_schema::IssueKind::BadTime, stamp_text(text, pri.is_some())),
             None => (),
         }
         if let Some(host) = host {
@@ -61,6 +61,12 @@ impl Format for Syslog3164 {
         source::syslog::apply(event, context, program, pid, message);
         Fit::Yes
     }
+}
+
+/// The first characters behind the priority, to name a time that no calendar has.
+fn stamp_text(text: &str, has_pri: bool) -> &str {
+    let rest = if has_pri { text.split_once('>').map_or(text, |(_, rest)| rest) } else { text };
+    &rest[..rest.floor_char_boundary(24)]
 }
 
 /// Splits the `<PRI>` prefix off: `facility * 8 + severity`, so 0 to 191. Source: RFC 5424, section 6.2.1.
@@ -97,7 +103,7 @@ fn time<'t>(text: &'t str, context: &Context<'_>) -> Option<(Option<Timestamp>, 
         _ => return None,
     };
     let (year, rest) = match rest {
-        [year @ ..] if year.len() > 5 && year[4] == b' ' && number(&year[..4]).is_some() => {
+        year if year.len() > 5 && year[4] == b' ' && number(&year[..4]).is_some() => {
             (number(&year[..4]), &year[5..])
         }
         rest => (None, rest),

@@ -56,6 +56,11 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether the record's own envelope keys name a log source.
+    pub(crate) fn has_logsource(&self) -> bool {
+        self.logsource.is_some()
+    }
+
     /// The log source that the record's own envelope keys name.
     pub(crate) fn take_logsource(&mut self) -> Option<LogSource> {
         self.logsource.take()

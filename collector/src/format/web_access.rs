@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Option<Request<'_>> {
     let rest = words.next().unwrap_or_default();
     let (referrer, rest) = quoted(rest.trim_ascii_start()).unwrap_or(("-", rest));
     let (agent, _) = quoted(rest.trim_ascii_start()).unwrap_or(("-", rest));
-    let given = |word| (word != "-" && word != "").then_some(word);
+    let given = |word| (word != "-" && !word.is_empty()).then_some(word);
     Some(Request {
         time,
         vhost,

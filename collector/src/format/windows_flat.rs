@@ -37,7 +37,7 @@ impl Format for WindowsFlat {
             }
         }
         json.into_event(event);
-        windows::apply(event, context);
+        windows::apply(event, context, None);
         Fit::Yes
     }
 }

@@ -23,28 +23,61 @@ impl Format for Winlogbeat {
 
     fn samples(&self) -> &'static [&'static str] {
         &[
+            r#"{"@timestamp":"2026-11-22T08:31:48.100Z","computer_name":"HR001.tinh.local","event_id":3,"log_name":"Microsoft-Windows-Sysmon/Operational","source_name":"Microsoft-Windows-Sysmon","level":"Information","event_data":{"Image":"C:\\a.exe","User":"TINH\\minh","Protocol":"tcp","SourceIp":"10.10.9.77","SourcePort":"50122","DestinationIp":"203.0.113.9","DestinationPort":"443"}}"#,
             r#"{"@timestamp":"2026-11-22T08:31:48.100Z","message":"An account failed to log on.","event":{"code":"4625","provider":"Microsoft-Windows-Security-Auditing","outcome":"failure"},"host":{"name":"quantri"},"log":{"level":"information"},"winlog":{"channel":"Security","event_id":4625,"provider_name":"Microsoft-Windows-Security-Auditing","computer_name":"quantri.tinh.local","record_id":9911,"process":{"pid":700,"thread":{"id":712}},"event_data":{"TargetUserName":"administrator","TargetDomainName":"TINH","LogonType":"3","IpAddress":"10.10.9.77","IpPort":"50122","Status":"0xc000006d"}}}"#,
         ]
     }
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         let is_winlog = |name: &str| matches!(name, "winlog.channel" | "winlog.event_id" | "winlog.provider_name");
-        match text.json(context) {
-            Some(json) if json.entries.iter().any(|(key, _)| is_winlog(key)) => (),
+        let shape = match text.json(context) {
+            Some(json) if json.entries.iter().any(|(key, _)| is_winlog(key)) => &NEW,
+            Some(json) if OLD_MARKS.iter().all(|mark| json.has(mark)) => &OLD,
             _ => return Fit::No,
+        };
+        // Who names the log source has brought the values into their final shape, too.
+        if text.has_logsource() {
+            return Fit::No;
         }
         let Some(json) = text.take_json(context) else { return Fit::No };
         event.issues.extend(json.issues);
         let mut attrs: Vec<(CompactString, Value)> = Vec::with_capacity(json.entries.len() + 2);
+        let mut channel = None;
         for (key, value) in json.entries {
-            match windows_name(&key) {
-                Some(name) => attrs.push((name, value)),
+            match shape.windows_name(&key) {
+                Some(name) => {
+                    if channel.is_none() && matches!(key.as_str(), "winlog.channel" | "log_name") {
+                        channel = value.as_str().map(CompactString::from);
+                    }
+                    attrs.push((name, value));
+                }
                 None => attrs.push((key, value)),
             }
         }
         event.attrs.append(&mut attrs);
-        windows::apply(event, context);
+        windows::apply(event, context, channel.as_deref());
         Fit::Yes
+    }
+}
+
+/// Where a version of Winlogbeat puts the values.
+struct Shape {
+    /// What the event's own values begin with.
+    data: [&'static str; 2],
+    names: &'static [(&'static str, &'static str)],
+}
+
+static NEW: Shape = Shape { data: ["winlog.event_data.", "winlog.user_data."], names: NAMES };
+
+/// Winlogbeat 6 and older, which had no name around its values.
+static OLD: Shape = Shape { data: ["event_data.", "user_data."], names: OLD_NAMES };
+
+impl Shape {
+    fn windows_name(&self, key: &str) -> Option<CompactString> {
+        if let Some(name) = self.data.iter().find_map(|prefix| key.strip_prefix(prefix)) {
+            return Some(windows::without_spaces(name));
+        }
+        self.names.iter().find(|(theirs, _)| *theirs == key).map(|(_, name)| CompactString::const_new(name))
     }
 }
 
@@ -68,9 +101,24 @@ const NAMES: &[(&str, &str)] = &[
     ("message", "Message"),
 ];
 
-fn windows_name(key: &str) -> Option<CompactString> {
-    if let Some(name) = key.strip_prefix("winlog.event_data.").or_else(|| key.strip_prefix("winlog.user_data.")) {
-        return Some(windows::without_spaces(name));
-    }
-    NAMES.iter().find(|(theirs, _)| *theirs == key).map(|(_, name)| CompactString::const_new(name))
-}
+/// The same for Winlogbeat 6 and older.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("event_id", "EventID"),
+    ("log_name", "Channel"),
+    ("source_name", "Provider_Name"),
+    ("provider_guid", "Provider_Guid"),
+    ("computer_name", "Computer"),
+    ("record_number", "EventRecordID"),
+    ("process_id", "Execution_ProcessID"),
+    ("thread_id", "Execution_ThreadID"),
+    ("user.identifier", "Security_UserID"),
+    ("activity_id", "Correlation_ActivityID"),
+    ("opcode", "Opcode"),
+    ("task", "Task"),
+    ("keywords", "Keywords"),
+    ("version", "Version"),
+    ("message", "Message"),
+];
+
+/// What an event of Winlogbeat 6 surely has.
+const OLD_MARKS: [&str; 3] = ["log_name", "event_id", "computer_name"];

@@ -65,18 +65,19 @@ pub(crate) fn is_dataset(dataset: &str) -> bool {
 pub(crate) fn apply(event: &mut Event) {
     let Some(kind) = event.get(field::EVENT_DATASET).and_then(Value::as_str).and_then(kind) else { return };
     event.class = kind.class;
+    event.set(field::EVENT_DATASET, CompactString::const_new(kind.name));
     event.logsource = LogSource::product("canh").with_service(kind.name);
     event.logsource.categories.extend(kind.categories.iter().map(|name| CompactString::const_new(name)));
     for (id, name) in kind.names {
-        if let Some(value) = event.get(*id).cloned() {
+        if let Some(value) = event.get(*id).filter(|_| event.attr(name).is_none()).cloned() {
             event.attrs.push((CompactString::const_new(name), value));
         }
     }
+    event.set(field::EVENT_CATEGORY, "network");
     if kind.name == "http" {
         http(event);
     }
-    event.set(field::EVENT_CATEGORY, "network");
-    if event.get(field::MESSAGE).is_none() || event.get(field::MESSAGE).is_some_and(|text| text.as_str() == Some("")) {
+    if event.get(field::MESSAGE).is_none() {
         let text = summary(event, kind.name);
         event.set(field::MESSAGE, text);
     }

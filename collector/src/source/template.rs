@@ -126,41 +126,50 @@ fn pieces(template: &'static str) -> Vec<Piece> {
 
 type Found<'t> = SmallVec<[(Target, &'t str); 6]>;
 
+/// How many ends of a hole are tried before the line counts as another one.
+const ENDS_MAX: usize = 16;
+
 fn matched<'t>(pieces: &[Piece], text: &'t str) -> Option<Found<'t>> {
     let mut found = Found::new();
-    let mut rest = text;
-    let mut pieces = pieces;
-    loop {
-        match pieces {
-            [] => return Some(found),
-            [Piece::Literal(literal), after @ ..] => {
-                rest = rest.strip_prefix(literal)?;
-                pieces = after;
-            }
-            [Piece::Hole { target, reach }, after @ ..] => {
-                let kind = match target {
-                    Target::Field(field) => field.kind(),
-                    Target::Attr(_) => FieldKind::Keyword,
-                };
-                let len = match (kind, after) {
-                    (FieldKind::Integer, _) => rest.bytes().take_while(u8::is_ascii_digit).count(),
-                    (_, [Piece::Literal(next), ..]) if *reach == Reach::Last => rest.rfind(next)?,
-                    (_, [Piece::Literal(next), ..]) => rest.find(next)?,
-                    (FieldKind::Ip, _) => rest.find(' ').unwrap_or(rest.len()),
-                    _ => rest.len(),
-                };
-                let (value, after_value) = rest.split_at(len);
-                // An address is one word; a number is not nothing.
-                if kind == FieldKind::Ip && (value.is_empty() || value.contains(' '))
-                    || kind == FieldKind::Integer && value.is_empty()
-                {
-                    return None;
-                }
-                found.push((*target, value));
-                rest = after_value;
-                pieces = after;
-            }
+    match_from(pieces, text, &mut found).then_some(found)
+}
+
+fn match_from<'t>(pieces: &[Piece], text: &'t str, found: &mut Found<'t>) -> bool {
+    let (target, reach, after) = match pieces {
+        [] => return true,
+        [Piece::Literal(literal), after @ ..] => {
+            return text.strip_prefix(literal).is_some_and(|rest| match_from(after, rest, found));
         }
+        [Piece::Hole { target, reach }, after @ ..] => (*target, *reach, after),
+    };
+    let kind = match target {
+        Target::Field(field) => field.kind(),
+        Target::Attr(_) => FieldKind::Keyword,
+    };
+    let mut fits = |len: usize| {
+        let (value, rest) = text.split_at(len);
+        // An address is one word; a number is not nothing.
+        if kind == FieldKind::Ip && (value.is_empty() || value.contains(' '))
+            || kind == FieldKind::Integer && value.is_empty()
+        {
+            return false;
+        }
+        let mark = found.len();
+        found.push((target, value));
+        let fits = match_from(after, rest, found);
+        if !fits {
+            found.truncate(mark);
+        }
+        fits
+    };
+    match (kind, after) {
+        (FieldKind::Integer, _) => fits(text.bytes().take_while(u8::is_ascii_digit).count()),
+        (_, [Piece::Literal(next), ..]) if reach == Reach::Last => {
+            text.rmatch_indices(next).take(ENDS_MAX).any(|(at, _)| fits(at))
+        }
+        (_, [Piece::Literal(next), ..]) => text.find(next).is_some_and(fits),
+        (FieldKind::Ip, _) => fits(text.find(' ').unwrap_or(text.len())),
+        _ => fits(text.len()),
     }
 }
 
@@ -183,6 +192,11 @@ mod tests {
             "u {user.name*} from {source.ip} port {source.port}",
             "u x from 1.1.1.1 port 1 from 2.2.2.2 port 22 ssh2",
             Some(&["x from 1.1.1.1 port 1", "2.2.2.2", "22"]),
+        );
+        check(
+            "by {user.name*} {source.ip} port {source.port}",
+            "by a b 1.1.1.1 port 22 [preauth]",
+            Some(&["a b", "1.1.1.1", "22"]),
         );
         check("from {source.ip}", "from 1.1.1.1 tail", Some(&["1.1.1.1"]));
         check("from {source.ip} port", "from a b port", None);

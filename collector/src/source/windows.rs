@@ -84,11 +84,13 @@ const REGISTRY: [i64; 2] = [4657, 4663];
 /// Names under which the shapes carry the time, the best first.
 const TIMES: &[&str] = &["TimeCreated", "@timestamp", "EventTime", "UtcTime", "timestamp"];
 
-/// Fills the event from its attributes.
-pub(crate) fn apply(event: &mut Event, context: &Context<'_>) {
+/// Fills the event from its attributes. `channel` is that of the event's head, where the shape keeps it apart: some
+/// events have a value called `Channel` as well, about another one.
+pub(crate) fn apply(event: &mut Event, context: &Context<'_>, channel: Option<&str>) {
     super::generic::time(event, TIMES, context);
     let id = event.attr("EventID").and_then(Value::as_i64);
-    let channel = event.attr("Channel").and_then(Value::as_str).map(str::to_ascii_lowercase).unwrap_or_default();
+    let channel = channel.or_else(|| event.attr("Channel").and_then(Value::as_str)).unwrap_or_default();
+    let channel = channel.to_ascii_lowercase();
     let service = CHANNELS.iter().find(|(name, _)| *name == channel).map(|(_, service)| *service);
     let kind = service.zip(id).and_then(|(service, id)| windows_events::find(service, id));
 
