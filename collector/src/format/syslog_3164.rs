@@ -103,9 +103,7 @@ fn time<'t>(text: &'t str, context: &Context<'_>) -> Option<(Option<Timestamp>, 
         _ => return None,
     };
     let (year, rest) = match rest {
-        year if year.len() > 5 && year[4] == b' ' && number(&year[..4]).is_some() => {
-            (number(&year[..4]), &year[5..])
-        }
+        year if year.len() > 5 && year[4] == b' ' && number(&year[..4]).is_some() => (number(&year[..4]), &year[5..]),
         rest => (None, rest),
     };
     let (clock, rest) = rest.split_at_checked(8)?;

@@ -61,7 +61,6 @@ pub(crate) fn parse(text: &str) -> Option<Request<'_>> {
     let rest = words.next().unwrap_or_default();
     let (referrer, rest) = quoted(rest.trim_ascii_start()).unwrap_or(("-", rest));
     let (agent, _) = quoted(rest.trim_ascii_start()).unwrap_or(("-", rest));
-    let given = |word| (word != "-" && !word.is_empty()).then_some(word);
     Some(Request {
         time,
         vhost,
@@ -73,6 +72,11 @@ pub(crate) fn parse(text: &str) -> Option<Request<'_>> {
         referrer: given(referrer),
         agent: given(agent),
     })
+}
+
+/// A value that is there: the servers write `-` for one that is not.
+fn given(word: &str) -> Option<&str> {
+    (word != "-" && !word.is_empty()).then_some(word)
 }
 
 /// `22/Nov/2026:15:31:48 +0700`.
