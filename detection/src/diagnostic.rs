@@ -81,7 +81,7 @@ pub struct RuleError {
 /// The word of `known` that is most like `word`, if any is like it at all.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    let limit = 1 + lower.chars().count() / 4;
+    let limit = 1 + lower.chars().count() / 3;
     known
         .into_iter()
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))

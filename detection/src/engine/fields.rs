@@ -36,10 +36,6 @@ impl FieldNames {
         slot
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Slot> {
-        self.by_name.get(name).copied()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }

@@ -250,7 +250,7 @@ impl Prepared {
             }
             Matcher::FieldRef { kind, cased, .. } => self.refers(*kind, *cased, slot, event, table),
             matcher => {
-                let members = table.lower(slot, event);
+                let mut members = table.lower(slot, event);
                 let values = table.values(slot, event);
                 let found =
                     members.clone().zip(&values).find(|(member, value)| matcher.matches(value, table.member(*member)));
@@ -258,7 +258,7 @@ impl Prepared {
                     return Some((*value).clone());
                 }
                 // Keywords of an event without attributes also look into its raw text, the last member.
-                let raw = members.skip(values.len()).next()?;
+                let raw = members.nth(values.len())?;
                 let value = Value::text(String::from_utf8_lossy(&event.raw));
                 matcher.matches(&value, table.member(raw)).then_some(value)
             }

@@ -20,6 +20,18 @@ use crate::{mapping, matching};
 /// Lists inside lists inside a selection, deeper than which a rule is refused.
 const DEPTH_MAX: usize = 32;
 
+/// As rules write them.
+const CORRELATION_TYPES: &[&str] = &[
+    "event_count",
+    "value_count",
+    "temporal",
+    "temporal_ordered",
+    "value_sum",
+    "value_avg",
+    "value_median",
+    "value_percentile",
+];
+
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub rules: Vec<Rule>,
@@ -141,6 +153,10 @@ fn describe(message: &str, before: &str, source: Source<'_>) -> Diagnostic {
         let error = Diagnostic::error(at, format!("unknown modifier `{}`", quoted()));
         return error.suggest(nearest(quoted(), MODIFIERS.iter().map(|(name, _)| *name)));
     }
+    if message.starts_with("`not` is not") {
+        let text = "`not` is not a modifier; negate in the condition, for example `selection and not filter`";
+        return Diagnostic::error(source.word("|not"), text);
+    }
     if message.starts_with("Condition parse error") {
         let reason = message.lines().rev().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or(message);
         let expected = if reason.contains("infix") || reason.contains("expr") {
@@ -163,11 +179,23 @@ fn describe(message: &str, before: &str, source: Source<'_>) -> Diagnostic {
         let reason = message.trim_start_matches("YAML parse error: ").trim_start_matches("YAML parsing error: ");
         return Diagnostic::error(at, format!("not valid YAML: {reason}"));
     }
+    let message = ["Invalid correlation rule: ", "Invalid detection: ", "Invalid rule: "]
+        .into_iter()
+        .find_map(|prefix| message.strip_prefix(prefix))
+        .unwrap_or(message);
+    if let Some(kind) = message.strip_prefix("Unknown correlation type: ") {
+        let error = Diagnostic::error(source.key("type"), format!("unknown correlation type `{kind}`"));
+        return error.suggest(nearest(kind, CORRELATION_TYPES.iter().copied()));
+    }
+    if message.starts_with("Missing") {
+        let name = message.rsplit(' ').next().unwrap_or("").trim_matches('\'');
+        return Diagnostic::error(source.start(), format!("the rule has no `{name}`"));
+    }
     let at = ["level", "status", "related", "timespan", "detection", "correlation"]
         .into_iter()
         .find(|key| message.to_lowercase().contains(key))
         .map_or(source.start(), |key| source.key(key));
-    let error = Diagnostic::error(at, lower_first(message));
+    let error = Diagnostic::error(at, lower_first(&message.replace('\'', "`")));
     if message.starts_with("invalid level") {
         return error.suggest(nearest(quoted(), Level::ALL.iter().map(|level| level.name())));
     }

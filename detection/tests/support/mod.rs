@@ -21,10 +21,12 @@ pub fn data() -> Option<PathBuf> {
 
 /// The four directories of active public rules, unpacked once into the target directory.
 pub fn public_rules(data: &Path) -> Vec<PathBuf> {
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sigmahq-8eaafff1");
+    // Examples are not told where the target directory is.
+    let scratch = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let out = scratch.join("sigmahq-8eaafff1");
     if !out.is_dir() {
         // Several tests may unpack at the same time; whoever renames first wins.
-        let fresh = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is writable");
+        let fresh = tempfile::tempdir_in(&scratch).expect("the target directory is writable");
         let packed = File::open(data.join("sigma/sigmahq-8eaafff1.tar.zst")).expect("the rule archive is there");
         let plain = zstd::stream::read::Decoder::new(packed).expect("the rule archive is zstd");
         unpack(plain, fresh.path());
