@@ -140,23 +140,21 @@ impl Feed {
 
     fn pull_until(&self, after: Position, until: Option<Instant>) -> Pull {
         let inner = &*self.inner;
-        loop {
-            let progress = inner.journal.wait(after, until);
-            if progress.durable <= after {
-                return if progress.closed { Pull::Closed } else { Pull::Idle };
-            }
-            match inner.look(after) {
-                Looked::Batch(batch) => return Pull::Batch(batch),
-                Looked::Mine => {
-                    let mark = Mark { inner, after, done: false };
-                    return match inner.read(after, progress.durable) {
-                        Some(batch) => {
-                            mark.fill(batch.clone());
-                            Pull::Batch(batch)
-                        }
-                        None if progress.closed => Pull::Closed, // the disk fails; the rest is read after a restart
-                        None => Pull::Idle,
-                    };
+        let progress = inner.journal.wait(after, until);
+        if progress.durable <= after {
+            return if progress.closed { Pull::Closed } else { Pull::Idle };
+        }
+        match inner.look(after) {
+            Looked::Batch(batch) => Pull::Batch(batch),
+            Looked::Mine => {
+                let mark = Mark { inner, after, done: false };
+                match inner.read(after, progress.durable) {
+                    Some(batch) => {
+                        mark.fill(batch.clone());
+                        Pull::Batch(batch)
+                    }
+                    None if progress.closed => Pull::Closed, // the disk fails; the rest is read after a restart
+                    None => Pull::Idle,
                 }
             }
         }

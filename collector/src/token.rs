@@ -72,7 +72,7 @@ pub enum AuthError {
 }
 
 /// Checks the value of an `authorization` header (RFC 6750, section 2.1).
-pub fn check_bearer(tokens: &dyn TokenCheck, header: Option<&[u8]>) -> Result<CompactString, AuthError> {
+pub(crate) fn check_bearer(tokens: &dyn TokenCheck, header: Option<&[u8]>) -> Result<CompactString, AuthError> {
     let header = header.ok_or(AuthError::Missing)?;
     let text = str::from_utf8(header).map_err(|_| AuthError::Malformed)?;
     let (scheme, token) = text.trim().split_once(' ').ok_or(AuthError::Malformed)?;

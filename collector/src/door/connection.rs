@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 use super::intake::Intake;
 use crate::drops::DropReason;
 
-/// After `stop`, requests under way may take this long.
+/// After `stop`, what is under way may take this long.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The address at the other end of the connection, as an extension of each request.
@@ -63,7 +63,7 @@ pub(super) async fn serve(
     intake: Intake,
     stop: CancellationToken,
 ) {
-    let tasks = TaskTracker::new();
+    let (tasks, cut_off) = (TaskTracker::new(), CancellationToken::new());
     let places = Arc::new(Semaphore::new(limits.connections_max.get()));
     let open = intake.metrics.connections.with_label_values(&[door]);
     while let Some((stream, peer)) = accept(door, &listener, &stop).await {
@@ -71,12 +71,11 @@ pub(super) async fn serve(
             intake.drops.add(door, DropReason::TooManyConnections, 1);
             continue;
         };
-        let router = router.clone();
-        let (stop, open, idle_timeout) = (stop.clone(), open.clone(), limits.idle_timeout);
+        let work = serve_one(stream, peer, protocol, limits.idle_timeout, router.clone(), stop.clone());
+        let (open, cut_off) = (open.clone(), cut_off.clone());
         tasks.spawn(async move {
             open.inc();
-            let result = serve_one(stream, peer, protocol, idle_timeout, router, stop).await;
-            if let Err(error) = result {
+            if let Some(Err(error)) = cut_off.run_until_cancelled(work).await {
                 debug!(door, %peer, error = %error, "connection ended with an error");
             }
             open.dec();
@@ -84,9 +83,16 @@ pub(super) async fn serve(
         });
     }
     drop(listener);
+    finish(door, &tasks, &cut_off).await;
+}
+
+/// Waits for the connections to end, and cuts off those that do not.
+pub(super) async fn finish(door: &'static str, tasks: &TaskTracker, cut_off: &CancellationToken) {
     tasks.close();
     if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
-        warn!(door, left = tasks.len(), "connections were cut off because they did not end in time");
+        warn!(door, connections = tasks.len(), "connections are cut off because they did not end in time");
+        cut_off.cancel();
+        tasks.wait().await;
     }
 }
 

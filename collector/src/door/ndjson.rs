@@ -24,6 +24,8 @@ pub(super) const PATH: &str = "/ingest/ndjson";
 const DOOR: Door = Door::Ndjson;
 /// Records are handed to the journal in pieces of about this size.
 const PIECE_LEN: usize = 256 * 1024;
+/// Bytes that are looked at between two looks whether a piece is large enough.
+const STEP_LEN: usize = 64 * 1024;
 
 /// What may follow the question mark.
 #[derive(Debug, Default, Deserialize)]
@@ -147,36 +149,39 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
     let mut splitter = None;
     let mut received = 0;
     let mut body = body.into_data_stream();
-    // What was whole before an error is journaled too: the sender has been rid of it.
+    // What was whole before an error is journaled too, and the answer says how much that is.
     let mut outcome = Ok(());
     while outcome.is_ok()
         && let Some(piece) = body.next().await
     {
-        outcome = match piece {
-            Ok(piece) => {
-                received += piece.len() as u64;
-                if splitter.is_none() {
-                    let first = piece.iter().find(|byte| !byte.is_ascii_whitespace());
-                    splitter = first.map(|first| Splitter::for_start(*first, line_max));
-                }
-                match &mut splitter {
-                    _ if received > body_max => {
-                        let message = format!("the body is longer than {body_max} bytes; send it in several requests");
-                        Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
-                    }
-                    Some(splitter) => splitter.push(&piece),
-                    None => Ok(()),
-                }
-            }
+        let piece = match piece {
+            Ok(piece) => piece,
             Err(error) => {
                 let message = format!("the body cannot be read: {error}");
-                Err(Refusal::new(StatusCode::BAD_REQUEST, "body", message))
+                outcome = Err(Refusal::new(StatusCode::BAD_REQUEST, "body", message));
+                break;
             }
         };
-        if let Some(splitter) = &mut splitter
-            && splitter.ready_len() >= PIECE_LEN
-        {
-            flush(app, peer, query, splitter, receipt).await?;
+        received += piece.len() as u64;
+        if received > body_max {
+            let message = format!("the body is longer than {body_max} bytes; send it in several requests");
+            outcome = Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+            break;
+        }
+        // In small steps: a body may come in large pieces.
+        for step in piece.chunks(STEP_LEN) {
+            if splitter.is_none() {
+                let first = step.iter().find(|byte| !byte.is_ascii_whitespace());
+                splitter = first.map(|first| Splitter::for_start(*first, line_max));
+            }
+            let Some(splitter) = &mut splitter else { continue };
+            outcome = splitter.push(step);
+            if outcome.is_err() {
+                break;
+            }
+            if splitter.ready_len() >= PIECE_LEN {
+                flush(app, peer, query, splitter, receipt).await?;
+            }
         }
     }
     if let Some(splitter) = &mut splitter {

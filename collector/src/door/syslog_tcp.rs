@@ -19,9 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use super::connection::accept;
+use super::connection::{accept, finish};
 use super::intake::Intake;
 use super::lines::{LineSplitter, Ready};
 use super::octets::{BadFrame, OctetSplitter, StreamFraming, detect};
@@ -36,8 +36,6 @@ const DOOR: Door = Door::SyslogTcp;
 const READ_LEN: usize = 64 * 1024;
 /// How long to wait before a full or failing journal is asked again.
 const RETRY: Duration = Duration::from_millis(200);
-/// After `stop`, connections may take this long to hand over what they have read.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// `[collector.syslog_tcp]`
 #[derive(Clone, Debug, Deserialize)]
@@ -90,7 +88,7 @@ pub(super) fn bind(config: &SyslogTcpConfig, intake: &Intake) -> Result<Option<B
 }
 
 async fn serve(config: Arc<SyslogTcpConfig>, listener: TcpListener, intake: Intake, stop: CancellationToken) {
-    let tasks = TaskTracker::new();
+    let (tasks, cut_off) = (TaskTracker::new(), CancellationToken::new());
     let places = Arc::new(Semaphore::new(config.connections_max.get()));
     let open = intake.metrics.connections.with_label_values(&[NAME]);
     while let Some((stream, peer)) = accept(NAME, &listener, &stop).await {
@@ -106,10 +104,10 @@ async fn serve(config: Arc<SyslogTcpConfig>, listener: TcpListener, intake: Inta
             splitter: Splitter::Unknown(Vec::new()),
             cut_counted: 0,
         };
-        let open = open.clone();
+        let (open, cut_off) = (open.clone(), cut_off.clone());
         tasks.spawn(async move {
             open.inc();
-            if let Err(error) = connection.run(stream).await {
+            if let Some(Err(error)) = cut_off.run_until_cancelled(connection.run(stream)).await {
                 debug!(door = NAME, %peer, error = &error as &dyn std::error::Error, "connection ended with an error");
             }
             open.dec();
@@ -117,10 +115,7 @@ async fn serve(config: Arc<SyslogTcpConfig>, listener: TcpListener, intake: Inta
         });
     }
     drop(listener);
-    tasks.close();
-    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
-        warn!(door = NAME, left = tasks.len(), "connections were cut off because they did not end in time");
-    }
+    finish(NAME, &tasks, &cut_off).await;
 }
 
 struct Connection {

@@ -244,6 +244,7 @@ impl Receiver {
                 }
             }
             let peer = message.address.as_ref().and_then(ip_of).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            // An empty datagram has no slice and says nothing.
             for datagram in message.iovs() {
                 batch.add(datagram, peer, cut);
             }

@@ -103,16 +103,18 @@ impl Seen {
             let surplus = self.spools.len() - SPOOLS_MAX + SPOOLS_MAX / 16;
             let last = quiet.len() - 1;
             quiet.select_nth_unstable(surplus.min(last));
-            quiet.iter().take(surplus).for_each(|(_, key)| drop(self.spools.remove(key)));
+            for (_, key) in quiet.iter().take(surplus) {
+                self.spools.remove(key);
+            }
         }
     }
 
     pub(super) fn roll_back(&mut self) {
         while let Some((key, before)) = self.undo.pop() {
             match before {
-                Some(window) => drop(self.spools.insert(key, window)),
-                None => drop(self.spools.remove(&key)),
-            }
+                Some(window) => self.spools.insert(key, window),
+                None => self.spools.remove(&key),
+            };
         }
     }
 
