@@ -69,7 +69,7 @@ pub(crate) fn decode_record(text: &str, context: &Context<'_>, event: &mut Event
     }
     let body = rest.strip_prefix(':').unwrap_or(rest);
     let fields_max = context.settings.fields_max;
-    if pairs(body, kind, fields_max, &mut event.attrs) {
+    if pairs(body, kind, fields_max, Nesting::Outer, &mut event.attrs) {
         event.push_issue(IssueKind::TooManyFields, format_compact!("limit is {fields_max}"));
     }
     source::auditd::apply(event, kind, text);
@@ -85,7 +85,7 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 /// Adds each `key=value` to the attributes. Words that are no pair are passed over. Answers whether some were left out.
-fn pairs(text: &str, kind: &str, fields_max: usize, attrs: &mut Vec<(CompactString, Value)>) -> bool {
+fn pairs(text: &str, kind: &str, fields_max: usize, nesting: Nesting, attrs: &mut Vec<(CompactString, Value)>) -> bool {
     let mut rest = text;
     loop {
         // 0x1D parts the record from what auditd adds to it (`UID="root"`).
@@ -103,8 +103,8 @@ fn pairs(text: &str, kind: &str, fields_max: usize, attrs: &mut Vec<(CompactStri
         }
         match value {
             // The inner message of user-space records has pairs of its own.
-            Raw::Single(inner) if key == "msg" && inner.contains('=') => {
-                if pairs(inner, kind, fields_max, attrs) {
+            Raw::Single(inner) if key == "msg" && nesting == Nesting::Outer && inner.contains('=') => {
+                if pairs(inner, kind, fields_max, Nesting::Inner, attrs) {
                     return true;
                 }
             }
@@ -116,6 +116,13 @@ fn pairs(text: &str, kind: &str, fields_max: usize, attrs: &mut Vec<(CompactStri
             Raw::Bare(text) => attrs.push((key.into(), Value::from(text))),
         }
     }
+}
+
+/// Whether pairs stand in the record itself or in its inner message, which holds no other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nesting {
+    Outer,
+    Inner,
 }
 
 enum Raw<'t> {
@@ -188,7 +195,7 @@ mod tests {
     #[track_caller]
     fn check(body: &str, kind: &str, expected: &[(&str, &str)]) {
         let mut attrs = Vec::new();
-        pairs(body, kind, 8, &mut attrs);
+        pairs(body, kind, 8, Nesting::Outer, &mut attrs);
         let found: Vec<_> = attrs.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap_or("?"))).collect();
         assert_eq!(found, expected, "input: {body:?}");
     }
@@ -218,6 +225,7 @@ mod tests {
             &[("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"), ("5", "5"), ("6", "6"), ("7", "7"), ("8", "8")],
         );
         check("msg='", "X", &[("msg", "")]);
+        check("msg='msg='a=1''", "X", &[("msg", "a=1")]);
         check("", "X", &[]);
     }
 }

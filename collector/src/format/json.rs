@@ -127,11 +127,17 @@ struct Flattener {
     list_start: usize,
 }
 
+/// The longest dotted name, in bytes. Every value repeats the names around it, so a long one costs many times over.
+pub(super) const NAME_LEN_MAX: usize = 512;
+
 /// A list may hold this many times the fields of an event.
 const VALUES_PER_FIELD: usize = 4;
 
 impl Flattener {
     fn push(&mut self, value: Value) {
+        if self.path.len() > NAME_LEN_MAX {
+            return self.note(IssueKind::TooDeep, NAME_LEN_MAX);
+        }
         let full = self.json.entries.len() >= self.fields_max;
         if full && self.lists == 0 || self.values >= self.fields_max.saturating_mul(VALUES_PER_FIELD) {
             return self.note(IssueKind::TooManyFields, self.fields_max);
@@ -150,7 +156,7 @@ impl Flattener {
     }
 
     fn push_empty_list(&mut self) {
-        if self.json.entries.len() < self.fields_max {
+        if self.path.len() <= NAME_LEN_MAX && self.json.entries.len() < self.fields_max {
             self.json.entries.push((CompactString::from(self.path.as_str()), Value::List(Vec::new())));
         }
     }
@@ -365,6 +371,8 @@ mod tests {
             ! too_many_fields limit is 6
         "#]],
         );
+        let long = format!(r#"{{"{}":{{"a":1,"b":[]}},"c":1}}"#, "x".repeat(600));
+        assert_eq!(Json::read(&long, 32, 10).unwrap().entries.len(), 1);
         let deep = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
         assert!(Json::read(&deep, 32, 10).is_none_or(|json| !json.issues.is_empty()));
         let wide = format!(r#"{{"a":[{}]}}"#, vec!["1"; 10_000].join(","));

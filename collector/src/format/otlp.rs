@@ -17,6 +17,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::by_name;
+use super::json::NAME_LEN_MAX;
 use crate::decode::{Decoder, decode_text};
 use crate::source::{self, project};
 
@@ -41,10 +42,13 @@ pub(crate) fn decode_logs(decoder: &mut Decoder<'_>, payload: &Bytes) {
         Err(error) => return unreadable(decoder, payload, "logs", &error),
     };
     for resource in request.resource_logs {
-        let shared = resource_attrs(decoder, resource.resource);
+        let shared = Shared::new(decoder, resource.resource);
         for scope in resource.scope_logs {
             let scope_name = scope.scope.map(|scope| scope.name).unwrap_or_default();
             for record in scope.log_records {
+                if decoder.is_full() {
+                    return unsplit(decoder, payload);
+                }
                 log_record(decoder, record, &shared, &scope_name);
             }
         }
@@ -57,8 +61,11 @@ pub(crate) fn decode_metrics(decoder: &mut Decoder<'_>, payload: &Bytes) {
         Err(error) => return unreadable(decoder, payload, "metrics", &error),
     };
     for resource in request.resource_metrics {
-        let shared = resource_attrs(decoder, resource.resource);
+        let shared = Shared::new(decoder, resource.resource);
         for metric in resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+            if decoder.is_full() {
+                return unsplit(decoder, payload);
+            }
             points(decoder, metric, &shared);
         }
     }
@@ -73,19 +80,51 @@ fn unreadable(decoder: &mut Decoder<'_>, payload: &Bytes, what: &str, error: &pr
     decoder.finish(event, None);
 }
 
-fn resource_attrs(decoder: &Decoder<'_>, resource: Option<Resource>) -> Attrs {
-    let mut attrs = Attrs::new();
-    let settings = decoder.settings();
-    for KeyValue { key, value, .. } in resource.unwrap_or_default().attributes {
-        flatten(&key, value, settings.depth_max, settings.fields_max, &mut attrs);
-    }
-    attrs
+/// Keeps a message of more records than a batch may have in one piece.
+fn unsplit(decoder: &mut Decoder<'_>, payload: &Bytes) {
+    let events_max = decoder.settings().events_max;
+    let mut event = decoder.event(payload.clone());
+    event.push_issue(IssueKind::Truncated, format_compact!("message has more than {events_max} records"));
+    event.set(field::MESSAGE, "rest of an OTLP message");
+    event.set(field::EVENT_DATASET, "otlp");
+    decoder.finish(event, None);
 }
 
-fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Attrs, scope: &str) {
+/// What the resource says about each of its records.
+struct Shared {
+    attrs: Attrs,
+    complete: bool,
+}
+
+/// Most that a resource may say, in bytes. Every record repeats it, so a long one costs many times over.
+const SHARED_LEN_MAX: usize = 8 * 1024;
+
+impl Shared {
+    fn new(decoder: &Decoder<'_>, resource: Option<Resource>) -> Self {
+        let settings = decoder.settings();
+        let mut attrs = Attrs::new();
+        let mut complete = true;
+        for KeyValue { key, value, .. } in resource.unwrap_or_default().attributes {
+            complete &= flatten(&key, value, settings.depth_max, settings.fields_max, &mut attrs);
+        }
+        let mut len_left = SHARED_LEN_MAX;
+        attrs.retain(|(key, value)| {
+            let texts = value.members().iter().map(|one| one.as_str().map_or(8, str::len));
+            let len = texts.fold(key.len(), usize::saturating_add);
+            let fits = len <= len_left;
+            len_left -= if fits { len } else { 0 };
+            complete &= fits;
+            fits
+        });
+        Self { attrs, complete }
+    }
+}
+
+fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, scope: &str) {
     let settings = decoder.settings();
     let mut attrs = Attrs::with_capacity(record.attributes.len());
-    let mut complete = record.dropped_attributes_count == 0;
+    let mut complete = shared.complete && record.dropped_attributes_count == 0;
+    let shared = &shared.attrs;
     for KeyValue { key, value, .. } in record.attributes {
         complete &= flatten(&key, value, settings.depth_max, settings.fields_max, &mut attrs);
     }
@@ -200,7 +239,7 @@ fn severity_name(number: i32) -> Option<&'static str> {
     })
 }
 
-fn points(decoder: &mut Decoder<'_>, metric: Metric, shared: &Attrs) {
+fn points(decoder: &mut Decoder<'_>, metric: Metric, shared: &Shared) {
     let Metric { name, unit, data, .. } = metric;
     let mut emit = |attributes: Vec<KeyValue>, time: u64, suffix: &str, value: f64| {
         let sample = Sample { name: &name, suffix, unit: &unit, value, time };
@@ -256,10 +295,11 @@ struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    fn emit(self, decoder: &mut Decoder<'_>, attributes: Vec<KeyValue>, shared: &Attrs) {
+    fn emit(self, decoder: &mut Decoder<'_>, attributes: Vec<KeyValue>, shared: &Shared) {
         let settings = decoder.settings();
         let mut attrs = Attrs::with_capacity(attributes.len());
-        let mut complete = true;
+        let mut complete = shared.complete;
+        let shared = &shared.attrs;
         for KeyValue { key, value, .. } in attributes {
             complete &= flatten(&key, value, settings.depth_max, settings.fields_max, &mut attrs);
         }
@@ -307,7 +347,7 @@ fn flatten(key: &str, value: Option<AnyValue>, depth_left: usize, fields_max: us
         out.push((key.into(), Value::Null));
         return true;
     };
-    if depth_left == 0 || out.len() >= fields_max {
+    if depth_left == 0 || out.len() >= fields_max || key.len() > NAME_LEN_MAX {
         return false;
     }
     match value {
@@ -322,7 +362,9 @@ fn flatten(key: &str, value: Option<AnyValue>, depth_left: usize, fields_max: us
         any_value::Value::ArrayValue(list) => {
             let mut complete = true;
             let mut plain = Vec::new();
-            for member in list.values.into_iter().filter_map(|member| member.value) {
+            let members_max = fields_max.saturating_mul(4);
+            complete &= list.values.len() <= members_max;
+            for member in list.values.into_iter().take(members_max).filter_map(|member| member.value) {
                 match member {
                     any_value::Value::KvlistValue(_) | any_value::Value::ArrayValue(_) => {
                         let mut inner = Attrs::new();

@@ -78,10 +78,16 @@ fn structured_data<'t>(text: &'t str, fields_max: usize, event: &mut Event) -> &
     rest.strip_prefix(' ').unwrap_or(rest)
 }
 
+/// The longest id of an element that is taken for one, in bytes. The standard says 32.
+const ID_LEN_MAX: usize = 128;
+
 /// One element after its `[`. What follows its `]`, and whether all of its parameters fitted.
 fn one_element<'t>(text: &'t str, fields_max: usize, event: &mut Event) -> Option<(&'t str, bool)> {
     let id_len = text.find([' ', ']'])?;
     let (id, mut rest) = text.split_at(id_len);
+    if id_len > ID_LEN_MAX {
+        return None;
+    }
     let mut complete = true;
     loop {
         rest = rest.trim_start_matches(' ');

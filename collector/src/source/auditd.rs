@@ -139,7 +139,10 @@ pub(crate) fn join(events: &mut [Event]) {
         let id = audit_id(&events[start]).map(CompactString::from);
         let mut end = start + 1;
         if let Some(id) = id {
-            while end < events.len() && end - start < RECORDS_MAX && audit_id(&events[end]) == Some(id.as_str()) {
+            let host = events[start].get(field::HOST_NAME).cloned();
+            let same =
+                |event: &Event| audit_id(event) == Some(id.as_str()) && event.get(field::HOST_NAME) == host.as_ref();
+            while end < events.len() && end - start < RECORDS_MAX && same(&events[end]) {
                 end += 1;
             }
             share(&mut events[start..end]);

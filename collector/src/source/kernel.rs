@@ -19,6 +19,9 @@ const FIELDS: &[(&str, FieldId)] = &[
 /// What Sigma's `firewall` rules call them.
 const SIGMA: &[(&str, &str)] = &[("SRC", "src_ip"), ("DST", "dst_ip"), ("SPT", "src_port"), ("DPT", "dst_port")];
 
+/// Most values of one packet that are kept; a rule logs about twenty.
+const VALUES_MAX: usize = 64;
+
 pub(crate) fn apply(event: &mut Event, message: &str) {
     let is_packet = message.contains("SRC=") && message.contains("DST=") && message.contains("PROTO=");
     if !is_packet {
@@ -27,7 +30,9 @@ pub(crate) fn apply(event: &mut Event, message: &str) {
     let start = message.find("IN=").unwrap_or(0);
     let prefix = message[..start].trim();
     let prefix = prefix.rsplit_once("] [").map_or(prefix, |(_, label)| label).trim_matches(['[', ']', ' ']);
-    for (key, value) in message[start..].split_ascii_whitespace().filter_map(|word| word.split_once('=')) {
+    for (key, value) in
+        message[start..].split_ascii_whitespace().filter_map(|word| word.split_once('=')).take(VALUES_MAX)
+    {
         if value.is_empty() || event.attr(key).is_some() {
             continue; // an ICMP error quotes the packet that caused it; the outer one counts
         }

@@ -73,10 +73,13 @@ pub(crate) fn apply(event: &mut Event, message: &str) -> bool {
     true
 }
 
+/// Most values of one line that are kept; PAM writes seven.
+const VALUES_MAX: usize = 16;
+
 /// `logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9  user=root` behind the semicolon.
 fn pairs(event: &mut Event, text: &str) {
     let Some((_, text)) = text.split_once(';') else { return };
-    for (key, value) in text.split_ascii_whitespace().filter_map(|word| word.split_once('=')) {
+    for (key, value) in text.split_ascii_whitespace().filter_map(|word| word.split_once('=')).take(VALUES_MAX) {
         match key {
             _ if value.is_empty() => continue,
             "user" => event.set(field::USER_NAME, value),

@@ -7,6 +7,9 @@ use super::template::{Outcome, describe};
 /// Names that sudo writes, in its order.
 const KEYS: [&str; 9] = ["HOST", "TTY", "CHROOT", "PWD", "USER", "GROUP", "TSID", "ENV", "COMMAND"];
 
+/// Most parts of a line that are looked at.
+const PARTS_MAX: usize = 16;
+
 /// Reads the line. Answers whether it is one of sudo's own.
 pub(crate) fn apply(event: &mut Event, message: &str) -> bool {
     let Some((user, rest)) = message.trim_start().split_once(" : ") else { return false };
@@ -16,7 +19,7 @@ pub(crate) fn apply(event: &mut Event, message: &str) -> bool {
     event.set(field::USER_NAME, user);
     let mut complaint = None;
     let mut rest = rest;
-    loop {
+    for _ in 0..PARTS_MAX {
         // The command is last, and may hold semicolons itself.
         if let Some(command) = rest.strip_prefix("COMMAND=") {
             event.attrs.push(("COMMAND".into(), Value::from(command)));
