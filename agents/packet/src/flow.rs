@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::app::{App, Budget, Context};
 use crate::community::community_id;
-use crate::dissect::transport::Tcp;
+use crate::dissect::transport::{ACK, SYN, Tcp};
 use crate::dissect::{Tunnel, Vlans};
 use crate::key::{End, FlowKey, ICMP, ICMP6, TCP, Tuple, UDP};
 use crate::record::{Conversation, FlowEnd, FlowRecord, Record, Side, Transport};
@@ -153,7 +153,9 @@ impl Flow {
     }
 
     pub(crate) fn is_reuse(&self, segment: &Tcp<'_>) -> bool {
-        self.tcp.as_ref().is_some_and(|connection| connection.is_reuse(segment))
+        // Whatever has ended cannot be meant by another SYN, even by one with the same number.
+        let begins = segment.has(SYN) && !segment.has(ACK) && self.is_complete;
+        begins || self.tcp.as_ref().is_some_and(|connection| connection.is_reuse(segment))
     }
 
     pub(crate) fn class(&self) -> Class {

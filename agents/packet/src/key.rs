@@ -58,11 +58,12 @@ impl FlowKey {
     }
 }
 
-/// 35 bits. Only numbers that are the same in both directions count: GTP-U and ERSPAN number each direction.
+/// 35 bits. Only numbers that are the same in both directions count: PPTP, GTP-U and ERSPAN number each
+/// direction.
 fn tunnel_scope(tunnel: Tunnel) -> u64 {
     let id = match tunnel.kind {
         TunnelKind::Gre | TunnelKind::Vxlan | TunnelKind::Geneve => u64::from(tunnel.id),
-        TunnelKind::IpInIp | TunnelKind::Erspan | TunnelKind::GtpU | TunnelKind::Teredo => 0,
+        TunnelKind::IpInIp | TunnelKind::Pptp | TunnelKind::Erspan | TunnelKind::GtpU | TunnelKind::Teredo => 0,
     };
     (tunnel.kind as u64 + 1) << 32 | id
 }

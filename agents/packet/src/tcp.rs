@@ -263,9 +263,6 @@ impl Connection {
             return false;
         }
         let starter = if ack { responder } else { originator };
-        if self.both_closed() {
-            return true;
-        }
         let reversed = !ack
             && starter.state == State::SynAckSent
             && responder.state == State::Inactive

@@ -71,11 +71,6 @@ impl Budget {
     pub(crate) fn give_back(&mut self, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
     }
-
-    #[cfg(test)]
-    pub(crate) const fn used(&self) -> usize {
-        self.used
-    }
 }
 
 /// A segment of a TCP stream: where it is, and what was captured of it.

@@ -83,8 +83,9 @@ fn v6(bytes: &[u8]) -> Result<Ip<'_>, Undecodable> {
     let header: &[u8; 40] = bytes.first_chunk().ok_or(Undecodable::TruncatedIp)?;
     let rest = &bytes[40..];
     let declared = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    // Zero is either a jumbogram or segmentation by the network card: then the frame says it.
-    let whole = if declared == 0 { rest.len() } else { declared };
+    // Zero with something that follows is a jumbogram or segmentation by the network card: then the frame says it.
+    let is_longer = declared == 0 && matches!(header[6], 0 | 6 | 17);
+    let whole = if is_longer { rest.len() } else { declared };
     let mut payload = rest.get(..whole).unwrap_or(rest);
     let (mut protocol, mut skipped, mut fragment) = (header[6], 0, None);
     for step in 0.. {

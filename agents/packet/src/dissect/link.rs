@@ -1,4 +1,4 @@
-//! From the link layer of a capture to IP: Ethernet and its tags, Linux cooked captures, loopback, PPP, raw IP.
+//! From the link layer of a capture to IP: Ethernet and its tags, Linux cooked captures, wireless, loopback, PPP, raw IP.
 
 use super::bytes::{u8_at, u16_at, u32_at};
 use super::{LinkType, Undecodable, Vlans};
@@ -24,6 +24,11 @@ pub(crate) fn strip(link: LinkType, bytes: &[u8]) -> Result<Frame<'_>, Undecodab
         LinkType::LINUX_SLL2 => typed(u16_at(bytes, 0), bytes, 20, vlans),
         LinkType::PPP | LinkType::PPP_SERIAL => ppp(bytes, vlans),
         LinkType::PPP_ETHER => ppp_over_ethernet(bytes, vlans),
+        LinkType::IEEE_802_11 => ieee_802_11(bytes),
+        LinkType::RADIOTAP => {
+            let len = u16_at(bytes, 2).map(u16::swap_bytes).ok_or(Undecodable::TruncatedLink)?;
+            ieee_802_11(bytes.get(usize::from(len)..).ok_or(Undecodable::TruncatedLink)?)
+        }
         LinkType::CISCO_HDLC => typed(u16_at(bytes, 2), bytes, 4, vlans),
         _ => Err(Undecodable::LinkUnknown),
     }
@@ -100,6 +105,26 @@ fn ppp_over_ethernet(bytes: &[u8], vlans: Vlans) -> Result<Frame<'_>, Undecodabl
         [_, _, ..] => Err(Undecodable::NotIp), // discovery
         _ => Err(Undecodable::TruncatedLink),
     }
+}
+
+/// A frame of a wireless network that is not encrypted. Of several frames sent as one (A-MSDU) the first is read.
+/// Source: IEEE 802.11-2020, sections 9.2 and 9.3.2.
+pub(crate) fn ieee_802_11(bytes: &[u8]) -> Result<Frame<'_>, Undecodable> {
+    let [control, flags] = *bytes.first_chunk().ok_or(Undecodable::TruncatedLink)?;
+    let (is_data, has_no_body) = (control & 0x0c == 0x08, control & 0x40 != 0);
+    if !is_data || has_no_body || flags & 0x40 != 0 {
+        return Err(Undecodable::NotIp);
+    }
+    // A fourth address only between access points.
+    let mut at = if flags & 0x03 == 0x03 { 30 } else { 24 };
+    let mut is_aggregate = false;
+    if control & 0x80 != 0 {
+        is_aggregate = u8_at(bytes, at).ok_or(Undecodable::TruncatedLink)? & 0x80 != 0;
+        at += if flags & 0x80 != 0 { 6 } else { 2 };
+    }
+    at += if is_aggregate { 14 } else { 0 };
+    // What follows is LLC, as after the length of an IEEE 802.3 frame.
+    ether_payload(0, bytes.get(at..).ok_or(Undecodable::TruncatedLink)?, Vlans::default())
 }
 
 /// With or without the HDLC address and control bytes. Source: RFC 1661, section 2; RFC 1662, section 3.1.

@@ -21,6 +21,8 @@ impl LinkType {
     pub const RAW: Self = Self(12);
     pub const PPP_SERIAL: Self = Self(50);
     pub const PPP_ETHER: Self = Self(51);
+    pub const IEEE_802_11: Self = Self(105);
+    pub const RADIOTAP: Self = Self(127);
     pub const CISCO_HDLC: Self = Self(104);
     pub const LOOP: Self = Self(108);
     pub const LINUX_SLL: Self = Self(113);
@@ -61,6 +63,8 @@ pub struct Tunnel {
 pub enum TunnelKind {
     IpInIp,
     Gre,
+    /// GRE as PPTP uses it.
+    Pptp,
     Erspan,
     Vxlan,
     Geneve,
@@ -73,6 +77,7 @@ impl TunnelKind {
         match self {
             Self::IpInIp => "ip-in-ip",
             Self::Gre => "gre",
+            Self::Pptp => "pptp",
             Self::Erspan => "erspan",
             Self::Vxlan => "vxlan",
             Self::Geneve => "geneve",

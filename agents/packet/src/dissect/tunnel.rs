@@ -1,7 +1,7 @@
 //! From a carrier to the packet inside: GRE with ERSPAN and PPTP, VXLAN, GENEVE, GTP-U, Teredo.
 //!
-//! Carriers over UDP are found by port, so the content is checked too: what does not look like the carrier is left
-//! alone, and the outer flow stands for it.
+//! Carriers over UDP are found by port, Teredo by its addresses, and the content is checked too: what does not look
+//! like the carrier is left alone, and the outer flow stands for it.
 
 use super::bytes::{array_at, u8_at, u16_at, u24_at, u32_at};
 use super::link::{self, Frame};
@@ -50,7 +50,9 @@ pub(crate) fn gre(bytes: &[u8]) -> Result<(Tunnel, Frame<'_>), Undecodable> {
             let skip = if u8_at(rest, 11).ok_or(cut)? & 1 == 1 { 20 } else { 12 };
             (TunnelKind::Erspan, link::ethernet(rest.get(skip..).ok_or(cut)?, vlans)?)
         }
-        0x880b => (TunnelKind::Gre, link::ppp(rest, vlans)?),
+        0x880b => (if version == 1 { TunnelKind::Pptp } else { TunnelKind::Gre }, link::ppp(rest, vlans)?),
+        // Access points of Aruba send what they received from the air.
+        0x8200..=0x8210 | 0x8240 => (TunnelKind::Gre, link::ieee_802_11(rest)?),
         _ => (TunnelKind::Gre, link::ether_payload(protocol, rest, vlans)?),
     };
     Ok((Tunnel { kind, id }, frame))
@@ -67,8 +69,8 @@ pub(crate) fn over_udp(
         (_, 6081) => geneve(payload),
         (_, 4754) => Some(gre(payload)),
         (2152, _) | (_, 2152) => gtp_u(payload),
-        (3544, _) | (_, 3544) => teredo(payload),
-        _ => None,
+        (3544, _) | (_, 3544) => teredo(payload, true),
+        _ => teredo(payload, false),
     }
 }
 
@@ -120,8 +122,14 @@ fn gtp_u(bytes: &[u8]) -> Option<Result<(Tunnel, Frame<'_>), Undecodable>> {
     raw_ip(tunnel, bytes.get(at..)?)
 }
 
-/// Source: RFC 4380, section 5.1.1.
-fn teredo(bytes: &[u8]) -> Option<Result<(Tunnel, Frame<'_>), Undecodable>> {
+/// IPv6 whose length is exactly that of the datagram: on Teredo's port from and to anybody, elsewhere (relays use any
+/// port) only from or to an address of Teredo's own prefix.
+/// Source: RFC 4380, sections 2.6 and 5.1.1.
+fn teredo(bytes: &[u8], is_port: bool) -> Option<Result<(Tunnel, Frame<'_>), Undecodable>> {
+    const PREFIX: [u8; 4] = [0x20, 0x01, 0, 0];
+    if !matches!(bytes.first()? >> 4, 0 | 6) {
+        return None;
+    }
     let mut bytes = bytes;
     if let [0, 1, ids, auth, ..] = bytes {
         bytes = bytes.get(4 + usize::from(*ids) + usize::from(*auth) + 9..)?;
@@ -129,8 +137,10 @@ fn teredo(bytes: &[u8]) -> Option<Result<(Tunnel, Frame<'_>), Undecodable>> {
     if bytes.starts_with(&[0, 0]) {
         bytes = bytes.get(8..)?;
     }
-    // Besides the version, the length has to be right: port 3544 alone says little.
-    let fits = u8_at(bytes, 0)? >> 4 == 6 && usize::from(u16_at(bytes, 4)?) + 40 <= bytes.len();
+    let header: &[u8; 40] = bytes.first_chunk()?;
+    let fits = header[0] >> 4 == 6
+        && usize::from(u16::from_be_bytes([header[4], header[5]])) + 40 == bytes.len()
+        && (is_port || header[8..12] == PREFIX || header[24..28] == PREFIX);
     fits.then(|| Ok((Tunnel { kind: TunnelKind::Teredo, id: 0 }, Frame { ip: bytes, vlans: Vlans::default() })))
 }
 

@@ -214,11 +214,11 @@ impl FlowTable {
         let Self { slots, budget, stats, .. } = self;
         let Some(flow) = slots.get_mut(index as usize).and_then(Option::as_mut) else { return Ok(()) };
         let end = flow.end_of(key.1);
-        flow.count(end, ip.total_len);
         if is_bad {
             stats.bad_checksums += 1;
             flow.bad_checksum(end);
         } else {
+            flow.count(end, ip.total_len);
             flow.message(end, datagram.payload_len, place.at);
             if !flow.app.is_ignored() {
                 let ports = flow.ports();
