@@ -205,3 +205,6 @@ impl Spooler {
 fn log_release(error: &SpoolError) {
     warn!(error = error as &dyn std::error::Error, "spool segment not removed; it is tried again");
 }
+
+#[cfg(test)]
+mod tests;

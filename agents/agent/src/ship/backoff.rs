@@ -15,7 +15,7 @@ impl Backoff {
     }
 
     /// The next pause: between half of the present length and all of it.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let now = self.next;
         self.next = (now * 2).min(self.max);
         now.mul_f64(rand::random_range(0.5..=1.0))
@@ -41,12 +41,12 @@ mod tests {
         let ms = Duration::from_millis;
         let mut backoff = Backoff::new(ms(100), ms(1_000));
         for longest in [100, 200, 400, 800, 1_000, 1_000] {
-            let pause = backoff.next();
+            let pause = backoff.pause();
             assert!(pause >= ms(longest / 2) && pause <= ms(longest), "{pause:?} of {longest}");
         }
         backoff.reset();
-        assert!(backoff.next() <= ms(100));
+        assert!(backoff.pause() <= ms(100));
         backoff.slow_down();
-        assert!(backoff.next() >= ms(500));
+        assert!(backoff.pause() >= ms(500));
     }
 }

@@ -105,7 +105,7 @@ impl Shipper {
                 }
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "spool cannot be read; it is tried again");
-                    let pause = self.backoff.next();
+                    let pause = self.backoff.pause();
                     if self.pause(pause).await.is_err() {
                         break;
                     }
@@ -161,7 +161,7 @@ impl Shipper {
                 warn!(reason = text, "server does not take batches; they wait in the spool");
             }
             add(&self.counters.retries, 1);
-            let pause = self.backoff.next();
+            let pause = self.backoff.pause();
             debug!(sequence = record.sequence, ?code, pause_ms = pause.as_millis(), "batch is sent again");
             self.pause(pause).await?;
         }
