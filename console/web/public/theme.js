@@ -10,7 +10,7 @@
     root.setAttribute('data-mantine-color-scheme', scheme === 'light' ? 'light' : 'dark')
     var language = localStorage.getItem('canh.language')
     if (language === 'en' || language === 'vi') root.lang = language
-  } catch (_) {
+  } catch {
     // Storage is switched off: the colours of index.html stay.
   }
 })()

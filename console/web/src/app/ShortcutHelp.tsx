@@ -53,7 +53,7 @@ export function ShortcutHelp({ opened, onClose }: { opened: boolean; onClose: ()
                 <dd>
                   {keys.map((key, n) => (
                     <span key={key}>
-                      {n > 0 && <span className={styles.then}>{t('shortcuts.then')}</span>}
+                      {n > 0 && <span className={styles.then}>{t('shortcuts.thenKey')}</span>}
                       <Kbd size="xs">{key}</Kbd>
                     </span>
                   ))}

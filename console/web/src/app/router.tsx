@@ -81,7 +81,7 @@ const hunt = createRoute({
   getParentRoute: () => app,
   path: '/hunt',
   validateSearch: (search: HuntSearchInput): HuntSearch => readHuntSearch({ ...search }),
-  search: { middlewares: [({ search, next }) => shortHuntSearch(next(search)) as HuntSearch] },
+  search: { middlewares: [({ search, next }) => shortHuntSearch(readHuntSearch({ ...next(search) })) as HuntSearch] },
   component: lazyRouteComponent(() => import('~/features/hunt/HuntPage'), 'HuntPage'),
 })
 
@@ -89,7 +89,7 @@ const alerts = createRoute({
   getParentRoute: () => app,
   path: '/alerts',
   validateSearch: (search: AlertSearchInput): AlertSearch => readAlertSearch({ ...search }),
-  search: { middlewares: [({ search, next }) => shortAlertSearch(next(search)) as AlertSearch] },
+  search: { middlewares: [({ search, next }) => shortAlertSearch(readAlertSearch({ ...next(search) })) as AlertSearch] },
   component: lazyRouteComponent(() => import('~/features/alerts/AlertsPage'), 'AlertsPage'),
 })
 

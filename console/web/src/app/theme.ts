@@ -15,8 +15,22 @@ const canh: MantineColorsTuple = [
   '#074a45',
 ]
 
+/** The greys that Mantine takes for boxes and lines on dark. The last ones are `--canh-panel` and its neighbours. */
+const dark: MantineColorsTuple = [
+  '#d9dfe7',
+  '#b9c2cd',
+  '#98a3b1',
+  '#5a6675',
+  '#39424f',
+  '#2a323d',
+  '#10141a',
+  '#14181e',
+  '#0f1318',
+  '#0b0e12',
+]
+
 export const theme = createTheme({
-  colors: { canh },
+  colors: { canh, dark },
   primaryColor: 'canh',
   primaryShade: { light: 7, dark: 7 },
   fontFamily: 'var(--canh-font)',

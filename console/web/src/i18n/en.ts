@@ -110,7 +110,7 @@ export const en = {
     acknowledge: 'Acknowledge',
     closeAlert: 'Close with a reason',
     reopen: 'Open again',
-    then: 'then',
+    thenKey: 'then',
   },
   account: {
     loginTitle: 'Sign in',

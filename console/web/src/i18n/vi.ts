@@ -111,7 +111,7 @@ export const vi: Vietnamese = {
     acknowledge: 'Tiếp nhận',
     closeAlert: 'Đóng kèm lý do',
     reopen: 'Mở lại',
-    then: 'rồi',
+    thenKey: 'rồi',
   },
   account: {
     loginTitle: 'Đăng nhập',

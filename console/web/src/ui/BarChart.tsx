@@ -137,6 +137,8 @@ export function BarChart({ startMs, widthMs, counts, height, label, value, onZoo
       plot.destroy()
       chart.current = null
     }
+    // The colours are read from the page, so another scheme draws the chart anew.
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies
   }, [canZoom, height, language, rangeEnd, rangeStart, scheme, zone])
 
   const count = hover === null ? undefined : counts[hover]

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 
 import styles from './LogText.module.css'
 import { useReader } from './reader'
-import { clip, visible } from './visible'
+import { clip, type LineEnds, visible } from './visible'
 
 /** Most characters that are laid out at once; a browser stalls on more. */
 const SHOWN_MAX = 64 * 1024
@@ -43,16 +43,17 @@ interface LogBlockProps {
   first?: number
   /** Wrap it in a box of its own. */
   boxed?: boolean
+  lineEnds?: LineEnds
   label?: string
 }
 
 /** All of it, on as many lines as it needs. */
-export function LogBlock({ text, first = 2_000, boxed, label }: LogBlockProps) {
+export function LogBlock({ text, first = 2_000, boxed, lineEnds = 'kept', label }: LogBlockProps) {
   const { t } = useTranslation()
   const reader = useReader()
   const [open, setOpen] = useState(false)
   const shown = clip(text, open ? SHOWN_MAX : first)
-  const segments = useMemo(() => visible(shown, true), [shown])
+  const segments = useMemo(() => visible(shown, lineEnds), [lineEnds, shown])
   const inner = (
     <>
       <bdi>

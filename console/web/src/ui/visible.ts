@@ -7,12 +7,16 @@ export interface Segment {
   named: boolean
 }
 
-const CONTROL_PICTURES = 0x2400
+/** Names of the characters 0 to 31. Source: ECMA-48, section 8.3. */
+const CONTROLS =
+  'NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US'.split(
+    ' '
+  )
 
 /** What is shown in place of a character, or `null` when the character may be shown. */
 function nameOf(code: number): string | null {
-  if (code === 0x7f) return '␡'
-  if (code < 0x20) return String.fromCodePoint(CONTROL_PICTURES + code)
+  if (code === 0x7f) return 'DEL'
+  if (code < 0x20) return CONTROLS[code] ?? hex(code)
   if (code >= 0x80 && code <= 0x9f) return hex(code)
   const hidden =
     code === 0xad || // soft hyphen
@@ -32,8 +36,11 @@ function hex(code: number): string {
   return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-/** Splits a text into what may be shown and what is named. With `keepLines`, a line end is named and also kept. */
-export function visible(text: string, keepLines = false): Segment[] {
+/** What becomes of line ends: only a name, a name and a new line, or a new line alone in text that we wrote ourselves. */
+export type LineEnds = 'named' | 'kept' | 'plain'
+
+/** Splits a text into what may be shown and what is named. */
+export function visible(text: string, lineEnds: LineEnds = 'named'): Segment[] {
   const segments: Segment[] = []
   let plain = ''
   const flush = () => {
@@ -42,14 +49,14 @@ export function visible(text: string, keepLines = false): Segment[] {
   }
   for (const letter of text) {
     const code = letter.codePointAt(0) ?? 0
-    const name = nameOf(code)
+    const name = code === 0x0a && lineEnds === 'plain' ? null : nameOf(code)
     if (name === null) {
       plain += letter
       continue
     }
     flush()
     segments.push({ text: name, named: true })
-    if (keepLines && code === 0x0a) plain = '\n'
+    if (lineEnds === 'kept' && code === 0x0a) plain = '\n'
   }
   flush()
   return segments

@@ -44,6 +44,7 @@ export function LoginPage() {
           autoCapitalize="none"
           spellCheck={false}
           // The page has one purpose, and this is its first box.
+          // oxlint-disable-next-line jsx-a11y/no-autofocus
           autoFocus
           value={username}
           onChange={(event) => setUsername(event.currentTarget.value)}

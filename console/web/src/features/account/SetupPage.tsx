@@ -70,7 +70,7 @@ function SetupForm() {
         label={t('account.token')}
         description={fromLink && token === fromLink ? t('account.tokenFromLink') : t('account.tokenHint')}
         size="sm"
-        ff="monospace"
+        classNames={{ input: 'canh-mono' }}
         autoComplete="off"
         spellCheck={false}
         value={token}

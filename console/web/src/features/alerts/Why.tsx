@@ -40,8 +40,6 @@ export function Why({ matches }: { matches: Match[] }) {
               </thead>
               <tbody>
                 {matches.map((match, n) => (
-                  // Two conditions may be the same in every part; the list never changes its order.
-                  // oxlint-disable-next-line react/no-array-index-key
                   <Row key={n} match={match} />
                 ))}
               </tbody>
@@ -58,18 +56,22 @@ function Row({ match }: { match: Match }) {
   return (
     <tr>
       <td data-label={t('alerts.selection')} className="canh-mono canh-dim">
-        {visibleText(match.selection)}
+        <span>{visibleText(match.selection)}</span>
       </td>
       <td data-label={t('alerts.field')}>
-        <span className={styles.field}>{match.field ? visibleText(match.field) : t('alerts.keyword')}</span>
-        <span className={styles.modifiers}>{match.modifiers ? visibleText(match.modifiers) : t('alerts.equals')}</span>
+        <span>
+          <span className={styles.field}>{match.field ? visibleText(match.field) : t('alerts.keyword')}</span>
+          <span className={styles.modifiers}>{match.modifiers ? visibleText(match.modifiers) : t('alerts.equals')}</span>
+        </span>
       </td>
       <td data-label={t('alerts.pattern')}>
         <LogBlock text={match.pattern} first={400} />
       </td>
       <td data-label={t('alerts.value')} className={styles.value}>
-        <LogBlock text={valueText(match.value)} first={400} />
-        {match.cut && <span className={styles.quiet}> {t('alerts.valueCut')}</span>}
+        <span>
+          <LogBlock text={valueText(match.value)} first={400} />
+          {match.cut && <span className={styles.quiet}> {t('alerts.valueCut')}</span>}
+        </span>
       </td>
     </tr>
   )

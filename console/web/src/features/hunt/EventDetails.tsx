@@ -119,7 +119,7 @@ function Whole({ event, filters }: { event: Event; filters: Filters }) {
           <p className={styles.note}>
             <CopyAction value={json} label={t('hunt.copyJson')} wide />
           </p>
-          <LogBlock boxed text={json} first={12_000} label={t('hunt.tabJson')} />
+          <LogBlock boxed text={json} lineEnds="plain" first={12_000} label={t('hunt.tabJson')} />
         </Tabs.Panel>
         <Tabs.Panel value="issues" className={styles.tab}>
           {event.issues.length === 0 ? (

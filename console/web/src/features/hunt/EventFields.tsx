@@ -18,9 +18,8 @@ export function EventFields({ event, filters }: { event: Event; filters: Filters
   const { t } = useTranslation()
   const known = useQuery(catalogue())
   const names = useMemo(() => new Set(known.data?.items.map(({ name }) => name)), [known.data])
-  const byName = ([a]: [string, unknown], [b]: [string, unknown]) => a.localeCompare(b, 'en')
-  const fields = Object.entries(event.fields).toSorted(byName)
-  const attrs = Object.entries(event.attrs).toSorted(byName)
+  const fields = byName(event.fields)
+  const attrs = byName(event.attrs)
   return (
     <>
       <table className={styles.values}>
@@ -46,6 +45,10 @@ export function EventFields({ event, filters }: { event: Event; filters: Filters
   )
 }
 
+function byName(values: Record<string, unknown>): [string, unknown][] {
+  return Object.entries(values).toSorted(([a], [b]) => a.localeCompare(b, 'en'))
+}
+
 interface RowProps {
   label: string
   /** The name by which a query means it. */
@@ -67,8 +70,6 @@ function Row({ label, field, value, filters }: RowProps) {
       </th>
       <td>
         {values.map((single, n) => (
-          // A list may hold the same value twice; it never changes its order.
-          // oxlint-disable-next-line react/no-array-index-key
           <span key={n} className={styles.value}>
             <LogBlock text={singleText(single)} first={500} />
             <ValueButtons field={field} value={single} filters={filters} />

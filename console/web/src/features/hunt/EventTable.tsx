@@ -42,7 +42,7 @@ export function EventTable({ events, selected, filters, onOpen, footer }: EventT
         id: field,
         header: () => <ColumnHead field={field} filters={filters} />,
         cell: ({ row }) => <Cell event={row.original} field={field} filters={filters} />,
-        meta: field === 'message' ? { track: 'minmax(320px, 6fr)', min: 320 } : { track: 'minmax(130px, 1fr)', min: 130 },
+        meta: field === 'message' ? { track: 'minmax(280px, 6fr)', min: 280 } : { track: 'minmax(120px, 1fr)', min: 120 },
       })),
     ],
     [filters, t]

@@ -40,6 +40,10 @@ export function HuntPage() {
   const [fieldsOpen, fieldsToggle] = useDisclosure(true)
   const [fieldsDrawer, drawer] = useDisclosure(false)
   const narrow = useMediaQuery('(max-width: 1000px)', false, { getInitialValueInEffect: false })
+  const tight = useMediaQuery('(max-width: 1700px)', false, { getInitialValueInEffect: false })
+  // Where details take half of the window, the fields come as a drawer.
+  const asDrawer = narrow || (tight && search.event !== undefined)
+  const beside = fieldsOpen && !asDrawer
 
   const range = useMemo(
     () => bounds(search, anchor) ?? bounds(DEFAULT_RANGE, anchor) ?? { fromMs: anchor - 1, toMs: anchor },
@@ -87,8 +91,8 @@ export function HuntPage() {
   })
 
   const sidebar = <FieldSidebar fields={fields} hunt={hunt} filters={filters} hidden={queryError !== null} />
-  const FieldsIcon = fieldsOpen && !narrow ? IconLayoutSidebarLeftCollapse : IconLayoutSidebarLeftExpand
-  const fieldsLabel = fieldsOpen && !narrow ? t('hunt.hideFields') : t('hunt.showFields')
+  const FieldsIcon = beside ? IconLayoutSidebarLeftCollapse : IconLayoutSidebarLeftExpand
+  const fieldsLabel = beside ? t('hunt.hideFields') : t('hunt.showFields')
   return (
     <Page fill title={t('hunt.title')}>
       <QueryBar
@@ -131,7 +135,7 @@ export function HuntPage() {
         }
       >
         <div className={styles.body}>
-          {!narrow && fieldsOpen && <aside className={styles.sidebar}>{sidebar}</aside>}
+          {beside && queryError === null && <aside className={styles.sidebar}>{sidebar}</aside>}
           <EventList
             query={events}
             live={live}
@@ -147,8 +151,8 @@ export function HuntPage() {
                 <ActionIcon
                   size="sm"
                   aria-label={fieldsLabel}
-                  aria-expanded={narrow ? fieldsDrawer : fieldsOpen}
-                  onClick={narrow ? drawer.open : fieldsToggle.toggle}
+                  aria-expanded={asDrawer ? fieldsDrawer : fieldsOpen}
+                  onClick={asDrawer ? drawer.open : fieldsToggle.toggle}
                 >
                   <FieldsIcon size={16} aria-hidden />
                 </ActionIcon>
@@ -158,7 +162,7 @@ export function HuntPage() {
         </div>
       </SplitView>
       <Drawer
-        opened={narrow && fieldsDrawer}
+        opened={asDrawer && fieldsDrawer}
         onClose={drawer.close}
         title={t('hunt.fields')}
         size={320}

@@ -22,8 +22,13 @@ export interface Tail {
 
 const NOTHING: Tail = { events: [], waiting: 0, dropped: 0, state: 'connecting' }
 
+/** What is known, and of which query. */
+interface Kept extends Tail {
+  q: string | null
+}
+
 export function useTail(q: string, enabled: boolean, paused: boolean): Tail {
-  const [tail, setTail] = useState(NOTHING)
+  const [tail, setKept] = useState<Kept>({ ...NOTHING, q: null })
   const isPaused = useRef(paused)
   useEffect(() => {
     isPaused.current = paused
@@ -31,7 +36,12 @@ export function useTail(q: string, enabled: boolean, paused: boolean): Tail {
 
   useEffect(() => {
     if (!enabled) return undefined
-    setTail(NOTHING)
+    const setTail = (change: (before: Tail) => Tail) =>
+      setKept((kept) => {
+        const before: Tail = kept.q === q ? kept : NOTHING
+        const after = change(before)
+        return after === kept ? kept : { ...after, q }
+      })
     let arrived: Event[] = []
     let waiting = 0
     let dropped = 0
@@ -64,8 +74,9 @@ export function useTail(q: string, enabled: boolean, paused: boolean): Tail {
     return () => {
       clearInterval(draw)
       source.close()
+      setKept({ ...NOTHING, q: null })
     }
   }, [enabled, q])
 
-  return tail
+  return tail.q === q ? tail : NOTHING
 }

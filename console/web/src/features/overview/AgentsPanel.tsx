@@ -13,9 +13,8 @@ const SHOWN = 8
 
 /** Silent ones first: they are why somebody looks here. */
 function worstFirst(agents: Schemas['AgentView'][]) {
-  const silentFirst = (a: Schemas['AgentView'], b: Schemas['AgentView']) =>
-    Number(b.status === 'silent') - Number(a.status === 'silent')
-  return agents.toSorted(silentFirst).slice(0, SHOWN)
+  const rank = { silent: 0, online: 1 }
+  return agents.toSorted((a, b) => rank[a.status] - rank[b.status]).slice(0, SHOWN)
 }
 
 export function AgentsPanel({ agents }: { agents: Schemas['AgentView'][] }) {

@@ -1,0 +1,58 @@
+// What jsdom lacks: layout, media queries, a canvas, server-sent events.
+
+import '@testing-library/jest-dom/vitest'
+
+import { cleanup } from '@testing-library/react'
+import { afterEach, beforeEach, vi } from 'vitest'
+
+import { setLanguage, startI18n } from '~/i18n'
+import { FakeEventSource } from './eventSource'
+
+startI18n('en')
+
+// A chart draws on a canvas, which jsdom does not have; what it says in words is tested.
+vi.mock('uplot', () => {
+  class Plot {
+    static paths = {}
+    static tzDate = (date: Date) => date
+    setData() {}
+    setSize() {}
+    destroy() {}
+  }
+  return { default: Plot }
+})
+
+class NoResize implements ResizeObserver {
+  observe() {}
+  unobserve() {}
+  disconnect() {}
+}
+
+vi.stubGlobal('ResizeObserver', NoResize)
+vi.stubGlobal('EventSource', FakeEventSource)
+vi.stubGlobal('matchMedia', (query: string) => ({
+  matches: false,
+  media: query,
+  onchange: null,
+  addEventListener: () => undefined,
+  removeEventListener: () => undefined,
+  addListener: () => undefined,
+  removeListener: () => undefined,
+  dispatchEvent: () => false,
+}))
+Object.defineProperties(HTMLElement.prototype, {
+  offsetHeight: { configurable: true, get: () => 600 },
+  offsetWidth: { configurable: true, get: () => 1_000 },
+})
+Element.prototype.scrollIntoView = () => undefined
+Element.prototype.scrollTo = () => undefined
+window.scrollTo = () => undefined
+
+beforeEach(() => {
+  localStorage.clear()
+  setLanguage('en')
+})
+afterEach(() => {
+  cleanup()
+  FakeEventSource.opened.length = 0
+})
