@@ -215,3 +215,22 @@ fn a_folder_that_is_in_use_is_an_error_that_names_it() {
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains(&dir.path().display().to_string()), "{error}: {source}");
 }
+
+#[tokio::test]
+async fn a_disk_that_fails_is_told_to_senders_and_the_journal_goes_on_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("journal");
+    let away = dir.path().join("away");
+    let journal = open(&folder);
+    // The first file is full, so that the next batch needs a new one.
+    journal.append(batch(&"x".repeat(70_000))).await.unwrap();
+    fs::rename(&folder, &away).unwrap();
+    for _ in 0..2 {
+        let error = journal.append(numbered(1)).await.unwrap_err();
+        assert!(matches!(error, JournalError::Disk { .. }) && error.is_retryable(), "{error:?}");
+    }
+    fs::rename(&away, &folder).unwrap();
+    let appended = journal.append(numbered(1)).await.unwrap();
+    assert_eq!(appended, Appended { position: Position::new(2), duplicate: false });
+    assert!(journal.append(numbered(1)).await.unwrap().duplicate);
+}
