@@ -74,6 +74,8 @@ const PROCESS: &[(&str, &[&str])] = &[
 
 const WEB: &[(&str, &[&str])] = &[
     ("c-ip", &["source.ip"]),
+    ("c-dns", &["source.domain"]),
+    ("r-dns", &["url.domain"]),
     ("s-ip", &["destination.ip"]),
     ("s-port", &["destination.port"]),
     ("cs-host", &["url.domain"]),

@@ -43,11 +43,15 @@ fn conditions() {
     check(&condition("condition: 2 of sel*"), &["7:3: `2 of sel*` can never hold: only 1 selections match"]);
     check(
         &condition("condition: sel and"),
-        &["7:3: cannot read the condition; expected `and`, `or`, `not`, a name of a selection, or `1 of name_*`"],
+        &[
+            "7:3: cannot read the condition; it is made of `and`, `or`, `not`, brackets, names of selections and `1 of name_*`",
+        ],
     );
     check(
         &condition("condition: sel | count() > 5"),
-        &["7:3: cannot read the condition; expected `and`, `or`, `not`, a name of a selection, or `1 of name_*`"],
+        &[
+            "7:3: cannot read the condition; it is made of `and`, `or`, `not`, brackets, names of selections and `1 of name_*`",
+        ],
     );
     check(
         &condition("timeframe: 5m\n  condition: sel"),

@@ -183,15 +183,63 @@ const COMMON: &[&str] = &[
     "\r\n\r\n",
 ];
 
+/// One bit for each hash of a window. The sizes are fixed so that no place needs a check of bounds.
+#[derive(Debug)]
+enum Bitmap {
+    Small(Box<[u64; 64]>),
+    Medium(Box<[u64; 2_048]>),
+    Large(Box<[u64; 16_384]>),
+}
+
+impl Bitmap {
+    /// At most one bit in 32 is set (until there are more than 32,768 windows), so that nearly every place of
+    /// a value is passed with one look.
+    fn for_windows(count: usize) -> Self {
+        match count {
+            0..=128 => Self::Small(Box::new([0; 64])),
+            129..=4_096 => Self::Medium(Box::new([0; 2_048])),
+            _ => Self::Large(vec![0; 16_384].try_into().unwrap_or_else(|_| Box::new([0; 16_384]))),
+        }
+    }
+
+    fn set(&mut self, key: u32) {
+        match self {
+            Self::Small(words) => words[word_of::<64>(key)] |= bit_of::<64>(key),
+            Self::Medium(words) => words[word_of::<2_048>(key)] |= bit_of::<2_048>(key),
+            Self::Large(words) => words[word_of::<16_384>(key)] |= bit_of::<16_384>(key),
+        }
+    }
+}
+
+const fn hash_of<const WORDS: usize>(key: u32) -> usize {
+    // The upper bits of a product are the well-mixed ones.
+    (key.wrapping_mul(0x9E37_79B1) >> (32 - (WORDS * 64).trailing_zeros())) as usize
+}
+
+const fn word_of<const WORDS: usize>(key: u32) -> usize {
+    (hash_of::<WORDS>(key) / 64) % WORDS
+}
+
+const fn bit_of<const WORDS: usize>(key: u32) -> u64 {
+    1 << (hash_of::<WORDS>(key) % 64)
+}
+
+/// Calls `at` for each place of the text whose window may be in the bitmap.
+fn places<const WORDS: usize>(words: &[u64; WORDS], text: &[u8], mut at: impl FnMut(usize, u32)) {
+    for (place, bytes) in text.windows(WIDTH).enumerate() {
+        let key = window(bytes);
+        if words[word_of::<WORDS>(key)] & bit_of::<WORDS>(key) != 0 {
+            at(place, key);
+        }
+    }
+}
+
 /// Texts that may be anywhere.
 #[derive(Debug, Default)]
 struct Windows {
-    /// One bit for each hash of a window that some literal was filed under.
-    bitmap: Vec<u64>,
-    shift: u32,
+    bitmap: Option<Bitmap>,
     by_window: FxHashMap<u32, Box<[Filed]>>,
-    /// Shorter than a window: looked for one by one.
-    short: Vec<(Box<[u8]>, Box<[Mark]>)>,
+    short: Short,
 }
 
 #[derive(Debug)]
@@ -220,7 +268,7 @@ impl Windows {
             }
         }
         let mut filed: FxHashMap<u32, Vec<Filed>> = FxHashMap::default();
-        let mut short = Vec::new();
+        let mut short = Short::default();
         for (literal, marks) in wanted {
             let rarest = literal
                 .windows(WIDTH)
@@ -231,48 +279,81 @@ impl Windows {
                 Some((_, offset, key)) => {
                     filed.entry(key).or_default().push(Filed { literal: literal.into(), offset, marks: marks.into() });
                 }
-                None => short.push((literal.into(), marks.into())),
+                None => short.add(&literal, marks),
             }
         }
-        // At most one bit in 32 is set, so that nearly every place of a value is passed with one look.
-        let bits = (filed.len() * 32).next_power_of_two().clamp(1 << 10, 1 << 20);
-        let mut windows =
-            Self { bitmap: Vec::new(), shift: 32 - bits.trailing_zeros(), by_window: FxHashMap::default(), short };
+        let mut windows = Self { bitmap: None, by_window: FxHashMap::default(), short };
         if !filed.is_empty() {
-            windows.bitmap = vec![0; bits / 64];
+            let mut bitmap = Bitmap::for_windows(filed.len());
+            filed.keys().for_each(|key| bitmap.set(*key));
+            windows.bitmap = Some(bitmap);
         }
-        for (key, literals) in filed {
-            let hash = windows.hash(key);
-            windows.bitmap[hash / 64] |= 1 << (hash % 64);
-            windows.by_window.insert(key, literals.into());
-        }
+        windows.by_window = filed.into_iter().map(|(key, literals)| (key, literals.into())).collect();
         windows
     }
 
-    fn hash(&self, key: u32) -> usize {
-        (key.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+    fn scan(&self, text: &[u8], found: &mut impl FnMut(Mark)) {
+        self.short.scan(text, found);
+        let mut at = |place, key| self.compare(text, place, key, found);
+        match &self.bitmap {
+            None => (),
+            Some(Bitmap::Small(words)) => places(words, text, &mut at),
+            Some(Bitmap::Medium(words)) => places(words, text, &mut at),
+            Some(Bitmap::Large(words)) => places(words, text, &mut at),
+        }
+    }
+
+    /// A window that is probably in the bitmap for a literal: is the literal there?
+    #[cold]
+    fn compare(&self, text: &[u8], place: usize, key: u32, found: &mut impl FnMut(Mark)) {
+        let Some(literals) = self.by_window.get(&key) else { return };
+        for filed in literals {
+            let Some(begin) = place.checked_sub(filed.offset) else { continue };
+            if text[begin..].starts_with(&filed.literal) {
+                filed.marks.iter().copied().for_each(&mut *found);
+            }
+        }
+    }
+}
+
+/// Texts shorter than a window, under their first two bytes.
+#[derive(Debug, Default)]
+struct Short {
+    /// One bit for each pair of bytes.
+    pairs: Option<Box<[u64; 1_024]>>,
+    by_pair: FxHashMap<u16, Vec<(Box<[u8]>, Vec<Mark>)>>,
+    bytes: Vec<(u8, Vec<Mark>)>,
+}
+
+impl Short {
+    fn add(&mut self, literal: &[u8], marks: Vec<Mark>) {
+        match *literal {
+            [] => (),
+            [byte] => self.bytes.push((byte, marks)),
+            [first, second, ..] => {
+                let pair = u16::from_le_bytes([first, second]);
+                let pairs = self.pairs.get_or_insert_with(|| Box::new([0; 1_024]));
+                pairs[usize::from(pair >> 6)] |= 1 << (pair & 63);
+                self.by_pair.entry(pair).or_default().push((literal.into(), marks));
+            }
+        }
     }
 
     fn scan(&self, text: &[u8], found: &mut impl FnMut(Mark)) {
-        for (literal, marks) in &self.short {
-            if memchr::memmem::find(text, literal).is_some() {
+        for (byte, marks) in &self.bytes {
+            if memchr::memchr(*byte, text).is_some() {
                 marks.iter().copied().for_each(&mut *found);
             }
         }
-        if self.bitmap.is_empty() {
-            return;
-        }
-        for (at, bytes) in text.windows(WIDTH).enumerate() {
-            let key = window(bytes);
-            let hash = self.hash(key);
-            if self.bitmap[hash / 64] >> (hash % 64) & 1 == 0 {
+        let Some(pairs) = &self.pairs else { return };
+        for (place, bytes) in text.windows(2).enumerate() {
+            let pair = u16::from_le_bytes([bytes[0], bytes[1]]);
+            if pairs[usize::from(pair >> 6)] >> (pair & 63) & 1 == 0 {
                 continue;
             }
-            let Some(literals) = self.by_window.get(&key) else { continue };
-            for filed in literals {
-                let Some(begin) = at.checked_sub(filed.offset) else { continue };
-                if text[begin..].starts_with(&filed.literal) {
-                    filed.marks.iter().copied().for_each(&mut *found);
+            for (literal, marks) in self.by_pair.get(&pair).into_iter().flatten() {
+                if text[place..].starts_with(literal) {
+                    marks.iter().copied().for_each(&mut *found);
                 }
             }
         }

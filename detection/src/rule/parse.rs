@@ -158,13 +158,10 @@ fn describe(message: &str, before: &str, source: Source<'_>) -> Diagnostic {
         return Diagnostic::error(source.word("|not"), text);
     }
     if message.starts_with("Condition parse error") {
-        let reason = message.lines().rev().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or(message);
-        let expected = if reason.contains("infix") || reason.contains("expr") {
-            "`and`, `or`, `not`, a name of a selection, or `1 of name_*`"
-        } else {
-            reason
-        };
-        return Diagnostic::error(source.key("condition"), format!("cannot read the condition; expected {expected}"));
+        // The parser names the rules of its grammar, which tell a reader nothing.
+        let text = "cannot read the condition; it is made of `and`, `or`, `not`, brackets, names of selections and \
+                    `1 of name_*`";
+        return Diagnostic::error(source.key("condition"), text);
     }
     if message.starts_with("YAML") {
         let before_lines = u32::try_from(before.lines().count()).unwrap_or(0);
