@@ -55,7 +55,7 @@ pub(crate) fn is_head(data: &[u8]) -> bool {
         return true;
     }
     let Some(method) = METHODS.iter().find(|method| data.starts_with(method.as_bytes())) else {
-        return false;
+        return has_method(data);
     };
     // FTP, SIP and others have words like these too; only HTTP says so at the end of the line.
     match line_end(data) {
@@ -91,11 +91,13 @@ enum Phase {
 pub(crate) struct HttpStream {
     phases: [Phase; 2],
     pending: VecDeque<HttpRecord>,
+    /// Answers may be missing, so that the next one need not belong to the oldest request.
+    lost_answers: bool,
 }
 
 impl Default for HttpStream {
     fn default() -> Self {
-        Self { phases: [Phase::Head; 2], pending: VecDeque::new() }
+        Self { phases: [Phase::Head; 2], pending: VecDeque::new(), lost_answers: false }
     }
 }
 
@@ -183,6 +185,7 @@ impl HttpStream {
             Phase::UntilClose => Phase::UntilClose,
             _ => Phase::Lost,
         };
+        self.lost_answers |= end == 1 && *phase == Phase::Lost;
     }
 
     fn head(&mut self, bytes: Bytes<'_>, context: &mut Context<'_>) -> Step {
@@ -190,7 +193,7 @@ impl HttpStream {
         if blank > 0 {
             return Step::Go(blank);
         }
-        if !is_head(bytes.data) && !may_be_head(bytes.data) && !has_method(bytes.data) {
+        if !is_head(bytes.data) && !may_be_head(bytes.data) {
             return self.lose(bytes.end);
         }
         let head_len = match head_end(bytes.data) {
@@ -250,6 +253,11 @@ impl HttpStream {
         let status = response.code.or_else(|| status_of(head))?;
         if (100..200).contains(&status) && status != 101 {
             return Some(Progress::Consumed(head.len())); // the answer proper follows
+        }
+        if std::mem::take(&mut self.lost_answers) {
+            // Most clients wait for each answer, so this one is for the newest request.
+            let unanswered = self.pending.len().saturating_sub(1);
+            self.pending.drain(..unanswered).for_each(|record| write_record(record, context));
         }
         let mut record = self.pending.pop_front().unwrap_or_else(|| empty_record(context.at));
         let headers: &[Header<'_>] = response.headers;

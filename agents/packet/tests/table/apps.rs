@@ -84,6 +84,22 @@ fn segments_out_of_order_and_repeated_are_put_in_order() {
     assert!(http(&build(&[0, 2])).iter().all(|request| request.host.is_none()));
 }
 
+#[test]
+fn an_answer_after_a_missing_one_belongs_to_the_newest_request() {
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x.vn\r\n\r\n");
+    let answer = |status: u16| format!("HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n");
+    let mut talk = Talk::new(80);
+    let mut packets = talk.handshake();
+    packets.push(talk.send(0, "PA", request("/a").as_bytes()));
+    let _missed_by_the_capture = talk.send(1, "PA", answer(401).as_bytes());
+    packets.push(talk.send(0, "PA", request("/b").as_bytes()));
+    packets.push(talk.send(1, "PA", answer(200).as_bytes()));
+    packets.push(talk.send(0, "A", b""));
+    let records = run(&timed(packets));
+    let seen: Vec<_> = http(&records).iter().map(|it| (it.uri.as_deref(), it.status)).collect();
+    assert_eq!(seen, [(Some("/a"), None), (Some("/b"), Some(200))]);
+}
+
 /// A client's hello with a name, in one handshake record.
 fn client_hello() -> Vec<u8> {
     let name = b"www.example.vn";

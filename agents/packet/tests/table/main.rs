@@ -1,5 +1,7 @@
 //! The flow table on packets written here.
 
+#![allow(clippy::unwrap_used, reason = "tests stop at what they do not expect")]
+
 mod apps;
 mod build;
 mod flows;

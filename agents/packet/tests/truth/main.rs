@@ -1,8 +1,11 @@
 //! Real captures with known truth, from `../shared/data/pcap` beside the workspace. Where that is missing the tests say
 //! so and pass: the data is not part of this repository.
 
+#![allow(clippy::unwrap_used, reason = "tests stop at what they do not expect")]
+
 mod captures;
 mod community;
+mod suricata;
 mod zeek;
 
 use std::fs;
