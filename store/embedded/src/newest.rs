@@ -48,12 +48,11 @@ pub(crate) fn newest(plan: &Plan<'_>, hunt: &Hunt, before: Option<PageKey>, limi
         let (candidates, stopped) = gather(plan, before, round)?;
         let last_round = candidates.len() < round;
         for (key, address) in candidates {
-            if stopped.is_none() && !exact && plan.control.check() == Err(Stop::Cancelled) {
-                return Err(Stop::Cancelled.into());
-            }
-            let late = !exact && plan.control.check() == Err(Stop::Deadline);
-            if late {
-                return Ok(deadline(found, before));
+            match plan.control.check() {
+                Err(Stop::Cancelled) => return Err(Stop::Cancelled.into()),
+                // Of an exact query the candidates are the answer; the others have to be judged one by one.
+                Err(Stop::Deadline) if !exact && stopped.is_none() => return Ok(deadline(found, before)),
+                _ => (),
             }
             if found.events.len() == limit {
                 // One more is there or may be there; finding out is left to the next page.
@@ -64,6 +63,7 @@ pub(crate) fn newest(plan: &Plan<'_>, hunt: &Hunt, before: Option<PageKey>, limi
                     found.next = found.events.last().map(PageKey::of);
                     return Ok(found);
                 }
+                before = Some(key);
                 continue;
             }
             let view = &plan.prepared[address.partition];
@@ -86,7 +86,7 @@ pub(crate) fn newest(plan: &Plan<'_>, hunt: &Hunt, before: Option<PageKey>, limi
 fn deadline(mut found: Newest, before: Option<PageKey>) -> Newest {
     found.outcome = Outcome::Deadline;
     found.more = true;
-    found.next = found.events.last().map(PageKey::of).max(before);
+    found.next = before;
     found
 }
 

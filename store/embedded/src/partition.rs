@@ -103,6 +103,9 @@ impl Partition {
             index.set_tokenizers(schema::tokenizers());
             index
         } else {
+            if has_segments(&path)? {
+                return Err(TantivyError::SystemError("`meta.json` is missing".to_owned()));
+            }
             let builder = Index::builder().schema(schema::build()).settings(schema::settings());
             builder.tokenizers(schema::tokenizers()).open_or_create(directory)?
         };
@@ -164,6 +167,16 @@ impl Partition {
     pub(crate) fn bytes(&self) -> u64 {
         directory_bytes(&self.path)
     }
+}
+
+/// Whether there are events although nothing tells which. A new index writes its `meta.json` before any segment.
+fn has_segments(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        if entry?.path().extension().is_some_and(|extension| extension == "store" || extension == "fast") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read_payload(index: &Index) -> Result<Payload, TantivyError> {

@@ -1,5 +1,7 @@
 //! Walks over the documents that a query finds, segment by segment, the newest segments first.
 
+use std::time::Duration;
+
 use canh_schema::TimeRange;
 use canh_store::{Filter, StoreError};
 use tantivy::columnar::Column;
@@ -41,7 +43,7 @@ impl From<ScanError> for StoreError {
     fn from(error: ScanError) -> Self {
         match error {
             ScanError::Stop(Stop::Cancelled) => Self::Closed,
-            ScanError::Stop(Stop::Deadline) => Self::failed("search", "the deadline came unexpectedly"),
+            ScanError::Stop(Stop::Deadline) => Self::Deadline { limit: Duration::ZERO },
             ScanError::Engine(error) => Self::failed("search the events", error),
             ScanError::Damaged(error) => Self::failed("read a stored event", error),
         }

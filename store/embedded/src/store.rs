@@ -132,7 +132,11 @@ impl EmbeddedStore {
             let views = partitions.views().map_err(ScanError::from)?;
             work(&views, &control)
         });
-        done.await.map_err(|error| StoreError::failed("finish the search", error))?
+        let done = done.await.map_err(|error| StoreError::failed("finish the search", error))?;
+        done.map_err(|error| match error {
+            StoreError::Deadline { .. } => StoreError::Deadline { limit: deadline },
+            error => error,
+        })
     }
 }
 

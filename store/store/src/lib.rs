@@ -2,19 +2,21 @@
 //! passes. No files and no engine here; those are in `canh-store-embedded` and its neighbours.
 
 pub mod codec;
+pub mod conformance;
 mod error;
 mod event_store;
 mod field;
 pub mod hunt;
 mod memory;
 mod request;
-pub mod tally;
 pub mod state;
+pub mod tally;
 pub mod tokens;
 
 pub use error::StoreError;
 pub use event_store::EventStore;
 pub use field::{FieldRef, Pseudo};
+pub use hunt::{Hunt, HuntError};
 pub use memory::MemoryStore;
 pub use request::{
     Bucket, BucketLayout, FieldCount, FieldCounts, FieldCountsRequest, Filter, Histogram, HistogramRequest, Limit,

@@ -160,3 +160,13 @@ impl EventStore for MemoryStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_store_conforms() {
+        crate::conformance::run(async || MemoryStore::new()).await;
+    }
+}
