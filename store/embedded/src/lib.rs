@@ -8,6 +8,7 @@ mod document;
 mod lower;
 mod metrics;
 mod newest;
+mod not_query;
 mod partition;
 mod partitions;
 mod scan;

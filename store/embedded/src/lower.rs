@@ -14,6 +14,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{TantivyError, Term};
 
 use crate::control::Control;
+use crate::not_query::NotQuery;
 use crate::partition::View;
 use crate::schema::ColumnKind;
 use crate::terms::{self, BATCH_LEN, Key, LONG_MARK, after_prefix};
@@ -68,8 +69,7 @@ impl<'v> Lowering<'v> {
                 if !inner.exact {
                     return Ok(Lowered::candidates(AllQuery));
                 }
-                let all: Box<dyn Query> = Box::new(AllQuery);
-                Ok(Lowered::exact(BooleanQuery::new(vec![(Occur::Must, all), (Occur::MustNot, inner.query)])))
+                Ok(Lowered::exact(NotQuery(inner.query)))
             }
             Expr::And(parts) => self.joined(parts, Occur::Must),
             Expr::Or(parts) => self.joined(parts, Occur::Should),
