@@ -105,31 +105,49 @@ fn texts(value: Option<&Value>) -> Vec<String> {
 fn check_lines(file: &str, expected_issues: &[(&str, usize)], expected_differences: &[(&str, usize)]) {
     let Some(path) = data(file) else { return };
     let bytes = read(&path);
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
-    let named = decode_all(Framing::NdJson, bytes.clone());
-    assert_eq!(named.len(), lines, "{file}: one event for each line");
-    let found = issues(&named);
-    println!("{file}: {lines} events, issues {found:?}");
-
+    let mut events = 0;
+    let mut found = BTreeMap::new();
     let mut differences: BTreeMap<String, usize> = BTreeMap::new();
-    for (event, named) in decode_all(Framing::Lines, bytes).iter().zip(&named) {
-        let stated = stated(|key| texts(event.attr(key)));
-        assert_eq!(derived(named), stated, "{file}: the envelope's own words");
-        let derived = derived(event);
-        if derived != stated {
-            let shown = |source: &Source| {
-                let text = |part: &Option<String>| part.clone().unwrap_or_else(|| "-".to_owned());
-                format!("{}/{}/{}", text(&source.0), text(&source.1), source.2.join("+"))
-            };
-            let reason = reason(event).map(str::to_owned);
-            let reason = reason.unwrap_or_else(|| format!("{} for {}", shown(&derived), shown(&stated)));
-            *differences.entry(reason).or_default() += 1;
+    for chunk in chunks(&bytes) {
+        let named = decode_all(Framing::NdJson, chunk.to_vec());
+        let lines = chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        assert_eq!(named.len(), lines, "{file}: one event for each line");
+        events += lines;
+        for (issue, count) in issues(&named) {
+            *found.entry(issue).or_default() += count;
+        }
+        for (event, named) in decode_all(Framing::Lines, chunk.to_vec()).iter().zip(&named) {
+            let stated = stated(|key| texts(event.attr(key)));
+            assert_eq!(derived(named), stated, "{file}: the envelope's own words");
+            let derived = derived(event);
+            if derived != stated {
+                let reason = reason(event).map(str::to_owned);
+                let reason = reason.unwrap_or_else(|| format!("{} for {}", shown(&derived), shown(&stated)));
+                *differences.entry(reason).or_default() += 1;
+            }
         }
     }
+    println!("{file}: {events} events, issues {found:?}");
     println!("{file}: log sources that differ {differences:#?}");
     let owned = |list: &[(&str, usize)]| list.iter().map(|(text, count)| ((*text).to_owned(), *count)).collect();
     assert_eq!(found, owned(expected_issues), "{file}: issues");
     assert_eq!(differences, owned(expected_differences), "{file}: log sources");
+}
+
+fn shown(source: &Source) -> String {
+    let text = |part: &Option<String>| part.clone().unwrap_or_else(|| "-".to_owned());
+    format!("{}/{}/{}", text(&source.0), text(&source.1), source.2.join("+"))
+}
+
+/// Whole lines, about a mebibyte each time, so that a large file does not stand in memory as events.
+fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let from = bytes.len().min(1 << 20);
+        let end = bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| from + at + 1);
+        let (chunk, rest) = bytes.split_at(end);
+        bytes = rest;
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }
 
 const CLEARED: &str = "event 104 says in `Channel` which log was cleared; its own is lost in the flat form";
