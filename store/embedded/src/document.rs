@@ -243,9 +243,10 @@ fn contains_words(whole: &str, part: &str) -> bool {
     finder.find_iter(whole.as_bytes()).take(4).any(|at| {
         let before = whole.get(..at).and_then(|text| text.chars().next_back());
         let after = whole.get(at + part.len()..).and_then(|text| text.chars().next());
-        let inside = |sign: Option<char>| sign.is_some_and(is_word_sign);
-        let ends = |sign: Option<char>| sign.is_some_and(is_word_sign);
-        !(inside(before) && ends(part.chars().next())) && !(inside(after) && ends(part.chars().next_back()))
+        let is_word = |sign: Option<char>| sign.is_some_and(is_word_sign);
+        let cut_before = is_word(before) && is_word(part.chars().next());
+        let cut_after = is_word(after) && is_word(part.chars().next_back());
+        !cut_before && !cut_after
     })
 }
 

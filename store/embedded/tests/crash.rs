@@ -1,5 +1,7 @@
 //! Nothing is lost and nothing doubled, whatever moment the program dies at.
 
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
