@@ -1,6 +1,7 @@
 //! The agent at work: opens the state folder, starts inputs, spooler and shipper, and stops them by running dry.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,7 +22,7 @@ use crate::counters::{Counters, DropReason, Source};
 use crate::health::{Health, Link};
 use crate::identity;
 use crate::input::{self, Context, Mode};
-use crate::queue::{Item, Payload, Refused, Sink, queue};
+use crate::queue::{Closed, Item, Payload, Sink, queue};
 use crate::ship::{Backoff, Client, Rejected, Shipper};
 use crate::spooler::Spooler;
 
@@ -41,7 +42,8 @@ const METRICS_EVERY: Duration = Duration::from_secs(15);
 /// that the server refused.
 pub async fn run(config: Config, mode: Mode, stop: CancellationToken) -> anyhow::Result<()> {
     let state = config.state_dir.clone();
-    fs::create_dir_all(&state).with_context(|| {
+    // What hosts log is nobody else's business.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).with_context(|| {
         format!("cannot make the state folder `{}`; run as a user who may, or set `state_dir`", state.display())
     })?;
     let mut spool = open_spool(&config)?;
@@ -210,6 +212,7 @@ async fn after_stop(stop: &CancellationToken, grace: Duration) {
 /// will end by itself.
 async fn report(health: Health, path: std::path::PathBuf, sink: Sink, mode: Mode, stop: CancellationToken) {
     let mut sink = Some(sink).filter(|_| mode == Mode::Follow);
+    let mut sending: Option<tokio::task::JoinHandle<Result<(), Closed>>> = None;
     let mut status = tokio::time::interval(STATUS_EVERY);
     let mut metrics = tokio::time::interval(METRICS_EVERY);
     loop {
@@ -222,9 +225,13 @@ async fn report(health: Health, path: std::path::PathBuf, sink: Sink, mode: Mode
             _ = metrics.tick(), if sink.is_some() => {
                 let (message, count) = health.metrics(Timestamp::now());
                 let item = Item { source: Source::Agent, payload: Payload::Metrics(message, count), mark: None };
-                let offered = sink.as_ref().map(|sink| sink.offer(vec![item]));
-                if offered == Some(Err(Refused::Full)) {
-                    health.counters.count_dropped(DropReason::MetricsQueueFull, 1);
+                let waits = sending.as_ref().is_some_and(|last| !last.is_finished());
+                match &sink {
+                    Some(sink) if !waits => {
+                        let sink = sink.clone();
+                        sending = Some(tokio::task::spawn_blocking(move || sink.send(vec![item])));
+                    }
+                    _ => health.counters.count_dropped(DropReason::ReportQueueFull, 1),
                 }
             }
             () = stop.cancelled(), if sink.is_some() => sink = None,

@@ -41,8 +41,8 @@ pub enum DropReason {
     CaptureAnalysis,
     /// Files beyond the number that is followed at a time.
     TooManyFiles,
-    /// Measurements that found the queue full.
-    MetricsQueueFull,
+    /// Reports of the agent about itself that found the queue full. The next one has the same counters.
+    ReportQueueFull,
     /// Spool records that the disk gave back damaged.
     SpoolDamaged,
     /// Batches that the server refused; kept in `rejected/`.
@@ -59,7 +59,7 @@ impl DropReason {
         Self::CaptureInterface,
         Self::CaptureAnalysis,
         Self::TooManyFiles,
-        Self::MetricsQueueFull,
+        Self::ReportQueueFull,
         Self::SpoolDamaged,
         Self::ServerRefused,
         Self::ServerRefusedPart,
@@ -74,7 +74,7 @@ impl DropReason {
             Self::CaptureInterface => ("capture", "interface"),
             Self::CaptureAnalysis => ("capture", "analysis"),
             Self::TooManyFiles => ("file", "too_many_files"),
-            Self::MetricsQueueFull => ("metrics", "queue_full"),
+            Self::ReportQueueFull => ("agent", "queue_full"),
             Self::SpoolDamaged => ("spool", "damaged"),
             Self::ServerRefused => ("server", "refused"),
             Self::ServerRefusedPart => ("server", "refused_part"),

@@ -57,7 +57,7 @@ fn state_folder(dir: &Path, config: &Config) -> Outcome {
         return Bad(format!("`{shown}` is not writable for this user; run as the agent's user or change its owner"));
     }
     let Ok(sizes) = statvfs(dir) else { return Odd(format!("the free space of `{shown}` is not known")) };
-    let free = ByteSize::new(sizes.blocks_available().saturating_mul(sizes.fragment_size()));
+    let free = ByteSize::mib(sizes.blocks_available().saturating_mul(sizes.fragment_size()) >> 20);
     if free < config.spool.bytes_max {
         return Odd(format!(
             "`{shown}` has {free} free, less than `spool.bytes_max` ({}); the disk may fill before the spool does",
@@ -154,7 +154,7 @@ fn running_agent(path: &Path, now: Timestamp) -> Outcome {
     let words = format!(
         "{} batches wait in {} of spool, {} records sent, {lost} dropped",
         status.batches_waiting,
-        ByteSize::new(status.spool_bytes),
+        ByteSize::mib(status.spool_bytes.div_ceil(1 << 20)),
         status.records_acked
     );
     if age > OLD_S {

@@ -73,7 +73,7 @@ struct ConfigArg {
     /// The configuration file.
     #[arg(
         long = "config",
-        short,
+        short = 'c',
         value_name = "FILE",
         default_value = "/etc/canh-agent/agent.toml",
         env = "CANH_AGENT_CONFIG"
@@ -160,7 +160,10 @@ fn examine(config: Config) -> ExitCode {
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One thread is enough for one connection, and it keeps the agent small.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
 }
 
 fn print_error(error: &anyhow::Error) {

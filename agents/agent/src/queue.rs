@@ -1,11 +1,11 @@
 //! The one queue between the inputs and the spooler: what goes through it and how it fills.
 //!
-//! Records travel in chunks, so that the queue is bounded in bytes as well as in number. An input that can wait uses
-//! [`Sink::send`], and the file or the pipe that it reads from is read more slowly. One that cannot uses
-//! [`Sink::offer`] and counts what is refused.
+//! Records travel in chunks, so that the queue is bounded in bytes as well as in number. [`Sink::send`] waits while the
+//! queue is full: a file or a pipe is then read more slowly, and packets gather in the kernel's buffer, which counts
+//! what does not fit.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use canh_wire::LogEntry;
 
@@ -52,13 +52,6 @@ pub struct Sink {
 #[error("the agent is stopping")]
 pub struct Closed;
 
-/// Why a chunk was not taken.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
-    Full,
-    Closed,
-}
-
 /// Makes a queue of `chunks_max` chunks.
 pub fn queue(chunks_max: usize) -> (Sink, Receiver<Vec<Item>>) {
     let (chunks, receiver) = sync_channel(chunks_max);
@@ -72,14 +65,6 @@ impl Sink {
             return Ok(());
         }
         self.chunks.send(chunk).map_err(|_| Closed)
-    }
-
-    /// Never waits. What is refused is gone, and the caller counts it.
-    pub fn offer(&self, chunk: Vec<Item>) -> Result<(), Refused> {
-        self.chunks.try_send(chunk).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::Full,
-            TrySendError::Disconnected(_) => Refused::Closed,
-        })
     }
 }
 

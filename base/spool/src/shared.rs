@@ -15,7 +15,7 @@ pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) id: u64,
     pub(crate) codec: Codec,
-    /// First sequence number of every segment, and the bytes in it.
+    /// First sequence number of every segment, and the bytes in it; those of the last one are not kept up to date.
     pub(crate) segments: RwLock<BTreeMap<u64, u64>>,
     /// Last sequence number that readers may see.
     pub(crate) visible: AtomicU64,

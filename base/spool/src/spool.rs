@@ -91,6 +91,8 @@ struct Active {
     written_len: u64,
     /// Encoded records that are not written yet.
     buffer: Vec<u8>,
+    /// Length that is in the shared figure.
+    counted_len: u64,
 }
 
 impl Active {
@@ -326,9 +328,12 @@ impl Spool {
             return Ok(());
         }
         let active = create_segment(&self.shared.dir, self.shared.id, first)?;
-        self.active = active;
+        let sealed = std::mem::replace(&mut self.active, active);
         let len = self.active.durable_len;
-        self.shared.segments.write().insert(first, len);
+        let mut segments = self.shared.segments.write();
+        segments.insert(sealed.first, sealed.counted_len);
+        segments.insert(first, len);
+        drop(segments);
         self.shared.bytes.fetch_add(len, Ordering::Relaxed);
         Ok(())
     }
@@ -370,6 +375,7 @@ impl Spool {
         if self.undo_failed_write().is_err() {
             warn!("the log could not be cut back to its last durable record; it is tried again before the next write");
         }
+        self.count_active();
         let seen = self.shared.visible();
         if seen > self.durable {
             // Readers have seen these numbers (`Visible::Written`), so they are left out rather than used again.
@@ -380,13 +386,12 @@ impl Spool {
         }
         self.next = self.durable + 1;
         self.shared.visible.store(self.durable, Ordering::Release);
-        self.count_active();
     }
 
-    /// Brings the size of the active segment into the shared figures.
+    /// Brings the size of the active segment into the shared figure.
     fn count_active(&mut self) {
-        let len = self.active.len();
-        let before = self.shared.segments.write().insert(self.active.first, len).unwrap_or(0);
+        let (before, len) = (self.active.counted_len, self.active.len());
+        self.active.counted_len = len;
         if len >= before {
             self.shared.bytes.fetch_add(len - before, Ordering::Relaxed);
         } else {
@@ -520,7 +525,7 @@ fn read_id(dir: &Path) -> Result<u64, SpoolError> {
 }
 
 fn active(first: u64, path: PathBuf, disk: Disk, len: u64) -> Active {
-    Active { first, path, disk, durable_len: len, written_len: len, buffer: Vec::new() }
+    Active { first, path, disk, durable_len: len, written_len: len, buffer: Vec::new(), counted_len: len }
 }
 
 /// Number and encoded length of the record at `offset`, if there is a whole one.

@@ -12,8 +12,8 @@ use nix::sys::statvfs::statvfs;
 use serde::Deserialize;
 
 use super::{Context, Input, InputError, Mode, proc, wait};
-use crate::counters::{DropReason, Source};
-use crate::queue::{Item, Payload, Refused};
+use crate::counters::Source;
+use crate::queue::{Item, Payload};
 
 /// `[input.metrics]`
 #[derive(Clone, Debug, Deserialize)]
@@ -210,12 +210,8 @@ impl Input for MetricsInput {
             let metrics = self.sample(context);
             let count = metrics.len();
             let payload = Payload::Metrics(metrics.finish(), count);
-            // A measurement that waits is old when it arrives: better the next one.
-            match context.sink.offer(vec![Item { source: Source::Metrics, payload, mark: None }]) {
-                Ok(()) => (),
-                Err(Refused::Full) => context.counters.count_dropped(DropReason::MetricsQueueFull, 1),
-                Err(Refused::Closed) => return Ok(()),
-            }
+            // While the queue is full this waits: a late measurement carries the time at which it was made.
+            context.sink.send(vec![Item { source: Source::Metrics, payload, mark: None }])?;
             if context.mode == Mode::Once || !wait(&context.stop, self.config.interval) {
                 return Ok(());
             }
