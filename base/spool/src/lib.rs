@@ -24,6 +24,7 @@ mod cursor;
 mod disk;
 mod error;
 mod reader;
+mod recover;
 mod segment;
 mod shared;
 mod spool;
