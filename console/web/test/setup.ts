@@ -2,13 +2,16 @@
 
 import '@testing-library/jest-dom/vitest'
 
-import { cleanup } from '@testing-library/react'
+import { cleanup, configure } from '@testing-library/react'
 import { afterEach, beforeEach, vi } from 'vitest'
 
 import { setLanguage, startI18n } from '~/i18n'
 import { FakeEventSource } from './eventSource'
 
 startI18n('en')
+
+// A busy machine is slow, not wrong.
+configure({ asyncUtilTimeout: 8_000 })
 
 // A chart draws on a canvas, which jsdom does not have; what it says in words is tested.
 vi.mock('uplot', () => {
@@ -43,6 +46,8 @@ vi.stubGlobal('matchMedia', (query: string) => ({
 Object.defineProperties(HTMLElement.prototype, {
   offsetHeight: { configurable: true, get: () => 600 },
   offsetWidth: { configurable: true, get: () => 1_000 },
+  clientHeight: { configurable: true, get: () => 600 },
+  clientWidth: { configurable: true, get: () => 1_000 },
 })
 Element.prototype.scrollIntoView = () => undefined
 Element.prototype.scrollTo = () => undefined
