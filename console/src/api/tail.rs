@@ -30,6 +30,9 @@ use crate::view::event::{EventTailQuery, EventView, TailDropped};
 
 /// Events that wait for one client. When it is full, the client loses events and is told.
 const QUEUE_LEN: usize = 512;
+/// Free places before a client that lost events gets any again. With fewer, the next one would be lost at once and one
+/// count would follow another.
+const ROOM_TO_GO_ON: usize = QUEUE_LEN / 4;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Sends events that match as they arrive.
@@ -81,10 +84,20 @@ struct Gone;
 impl Tail {
     /// Ends when the client goes away or the server stops sending.
     async fn run(mut self, mut live: broadcast::Receiver<Arc<EventBatch>>) {
+        let out = self.out.clone();
         loop {
             let received = tokio::select! {
                 received = live.recv() => received,
-                () = self.out.closed() => return,
+                // Something was lost and the client has caught up: it is told at once, not with the next event.
+                room = out.reserve_many(ROOM_TO_GO_ON), if self.dropped > 0 => {
+                    let is_open = room.is_ok();
+                    drop(room);
+                    if !is_open || self.tell_dropped().is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                () = out.closed() => return,
             };
             let sent = match received {
                 Ok(batch) => self.offer(&batch),
@@ -108,8 +121,7 @@ impl Tail {
                 continue;
             }
             self.tell_dropped()?;
-            // One place stays free for the message that tells of lost events.
-            if self.dropped > 0 || self.out.capacity() <= 1 {
+            if self.dropped > 0 {
                 self.drop_events(1);
                 continue;
             }
@@ -126,12 +138,12 @@ impl Tail {
 
     /// Tells the client what it lost as soon as there is room, before anything newer.
     fn tell_dropped(&mut self) -> Result<(), Gone> {
-        // With less room than this, the next event would be lost again and one message would follow another.
-        if self.dropped == 0 || self.out.capacity() < QUEUE_LEN / 4 {
+        if self.dropped == 0 || self.out.capacity() < ROOM_TO_GO_ON {
             return Ok(());
         }
         let told = TailDropped { count: self.dropped, total: self.dropped_total };
         self.dropped = 0;
+        // There is room for it, as only this task fills the queue.
         self.send(message("dropped", &told))
     }
 
