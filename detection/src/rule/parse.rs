@@ -1,36 +1,25 @@
-//! Text to rules. The only file that knows the parser crate; what it gives is turned into our own tree here, with
+//! Text to rules. The only module that knows the parser crate; what it gives is turned into our own tree here, with
 //! the places that it does not keep.
+
+mod correlation;
+mod describe;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use canh_schema::{Level, RuleHash, RuleId, RuleInfo};
 use compact_str::CompactString;
 use rsigma_parser as sigma;
 
+use self::correlation::correlation;
+use self::describe::describe;
 use super::locate::Source;
-use super::{
-    Alias, Comparison, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Filter,
-    Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSource, Selection,
-};
+use super::{Condition, Detection, EventRule, Filter, Item, Literal, Modifier, Rule, RuleKind, RuleSource, Selection};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::{mapping, matching};
 
 /// Lists inside lists inside a selection, deeper than which a rule is refused.
 const DEPTH_MAX: usize = 32;
-
-/// As rules write them.
-const CORRELATION_TYPES: &[&str] = &[
-    "event_count",
-    "value_count",
-    "temporal",
-    "temporal_ordered",
-    "value_sum",
-    "value_avg",
-    "value_median",
-    "value_percentile",
-];
 
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -143,65 +132,6 @@ fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
         found.push(diagnostic);
     }
     out.diagnostics.extend(found);
-}
-
-/// The parser's words with a place, and with what was probably meant.
-fn describe(message: &str, before: &str, source: Source<'_>) -> Diagnostic {
-    let quoted = || message.split('\'').nth(1).unwrap_or("");
-    if message.starts_with("Unknown modifier") {
-        let at = source.word(&format!("|{}", quoted()));
-        let error = Diagnostic::error(at, format!("unknown modifier `{}`", quoted()));
-        return error.suggest(nearest(quoted(), MODIFIERS.iter().map(|(name, _)| *name)));
-    }
-    if message.starts_with("`not` is not") {
-        let text = "`not` is not a modifier; negate in the condition, for example `selection and not filter`";
-        return Diagnostic::error(source.word("|not"), text);
-    }
-    if message.starts_with("Condition parse error") {
-        // The parser names the rules of its grammar, which tell a reader nothing.
-        let text = "cannot read the condition; it is made of `and`, `or`, `not`, brackets, names of selections and \
-                    `1 of name_*`";
-        return Diagnostic::error(source.key("condition"), text);
-    }
-    if message.starts_with("YAML") {
-        let before_lines = u32::try_from(before.lines().count()).unwrap_or(0);
-        let number = |word: &str| {
-            let rest = &message[message.rfind(word)? + word.len()..];
-            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
-        };
-        let at = match (number("line "), number("column ")) {
-            (Some(line), Some(column)) => source.at(line.saturating_sub(before_lines), column),
-            _ => source.start(),
-        };
-        let reason = message.trim_start_matches("YAML parse error: ").trim_start_matches("YAML parsing error: ");
-        return Diagnostic::error(at, format!("not valid YAML: {reason}"));
-    }
-    let message = ["Invalid correlation rule: ", "Invalid detection: ", "Invalid rule: "]
-        .into_iter()
-        .find_map(|prefix| message.strip_prefix(prefix))
-        .unwrap_or(message);
-    if let Some(kind) = message.strip_prefix("Unknown correlation type: ") {
-        let error = Diagnostic::error(source.key("type"), format!("unknown correlation type `{kind}`"));
-        return error.suggest(nearest(kind, CORRELATION_TYPES.iter().copied()));
-    }
-    if message.starts_with("Missing") {
-        let name = message.rsplit(' ').next().unwrap_or("").trim_matches('\'');
-        return Diagnostic::error(source.start(), format!("the rule has no `{name}`"));
-    }
-    let at = ["level", "status", "related", "timespan", "detection", "correlation"]
-        .into_iter()
-        .find(|key| message.to_lowercase().contains(key))
-        .map_or(source.start(), |key| source.key(key));
-    let error = Diagnostic::error(at, lower_first(&message.replace('\'', "`")));
-    if message.starts_with("invalid level") {
-        return error.suggest(nearest(quoted(), Level::ALL.iter().map(|level| level.name())));
-    }
-    error
-}
-
-fn lower_first(message: &str) -> String {
-    let mut chars = message.chars();
-    chars.next().map_or(String::new(), |first| first.to_lowercase().collect::<String>() + chars.as_str())
 }
 
 fn event_rule(
@@ -449,119 +379,6 @@ fn own_modifier(modifier: sigma::Modifier) -> Modifier {
         M::Week => Modifier::Week,
         M::Month => Modifier::Month,
         M::Year => Modifier::Year,
-    }
-}
-
-fn correlation(rule: &sigma::CorrelationRule, hash: RuleHash, source: Source<'_>) -> Result<Rule, Diagnostic> {
-    let error = |key: &str, text: String| Diagnostic::error(source.key(key), text);
-    if rule.window != sigma::WindowMode::Sliding {
-        return Err(error("window", format!("`window: {}` is not supported; windows slide", rule.window.as_str())));
-    }
-    if rule.rules.is_empty() {
-        return Err(error("rules", "the correlation names no rules".to_owned()));
-    }
-    if rule.timespan.seconds == 0 {
-        return Err(error("timespan", "the timespan must be longer than nothing".to_owned()));
-    }
-    let temporal =
-        matches!(rule.correlation_type, sigma::CorrelationType::Temporal | sigma::CorrelationType::TemporalOrdered);
-    let (condition, fields, percentile) = match &rule.condition {
-        sigma::CorrelationCondition::Extended(written) if temporal => {
-            (CorrelationCondition::Rules(rule_condition(written, &rule.rules, source)?), Vec::new(), None)
-        }
-        sigma::CorrelationCondition::Extended(_) => {
-            let text = format!("`{}` needs a comparison such as `gte: 10`", rule.correlation_type.as_str());
-            return Err(error("condition", text));
-        }
-        sigma::CorrelationCondition::Threshold { predicates, field, percentile } => {
-            let compare: Vec<(Comparison, f64)> = predicates
-                .iter()
-                // Thresholds beyond 2^53 are rounded; nobody counts that far.
-                .map(|(operator, value)| (comparison(*operator), *value as f64))
-                .collect();
-            // The parser writes a temporal rule without a condition as `gte: 1`, which on its own would mean nothing.
-            let all = temporal && compare == [(Comparison::GreaterOrEqual, 1.0)];
-            let condition = if all { CorrelationCondition::AllRules } else { CorrelationCondition::Compare(compare) };
-            (condition, texts(field.as_deref().unwrap_or(&[])), *percentile)
-        }
-    };
-    let kind = match rule.correlation_type {
-        sigma::CorrelationType::EventCount => CorrelationKind::EventCount,
-        sigma::CorrelationType::ValueCount => CorrelationKind::ValueCount,
-        sigma::CorrelationType::Temporal => CorrelationKind::Temporal,
-        sigma::CorrelationType::TemporalOrdered => CorrelationKind::TemporalOrdered,
-        sigma::CorrelationType::ValueSum => CorrelationKind::ValueSum,
-        sigma::CorrelationType::ValueAvg => CorrelationKind::ValueAvg,
-        sigma::CorrelationType::ValueMedian => CorrelationKind::ValuePercentile(50.0),
-        sigma::CorrelationType::ValuePercentile => match percentile.unwrap_or(50) {
-            rank @ 0..=100 => CorrelationKind::ValuePercentile(rank as f64),
-            rank => return Err(error("percentile", format!("percentile `{rank}` is not between 0 and 100"))),
-        },
-    };
-    let needs_field = !temporal && kind != CorrelationKind::EventCount;
-    if needs_field && fields.is_empty() {
-        return Err(error("condition", format!("`{}` needs `field:` in its condition", kind.name())));
-    }
-    if needs_field && fields.len() > 1 && kind != CorrelationKind::ValueCount {
-        return Err(error("field", format!("`{}` takes one field", kind.name())));
-    }
-    let info = RuleInfo {
-        id: rule_id(rule.id.as_deref(), &rule.title),
-        hash,
-        title: rule.title.as_str().into(),
-        description: text(rule.description.as_deref()),
-        level: level(rule.level),
-        tags: texts(&rule.tags),
-        false_positives: texts(&rule.falsepositives),
-        references: texts(&rule.references),
-    };
-    let aliases = rule.aliases.iter().map(|alias| {
-        let mut fields: Vec<(CompactString, CompactString)> =
-            alias.mapping.iter().map(|(rule, field)| (rule.as_str().into(), field.as_str().into())).collect();
-        fields.sort();
-        Alias { name: alias.alias.as_str().into(), fields }
-    });
-    let correlation = Correlation {
-        kind,
-        rules: texts(&rule.rules),
-        group_by: texts(&rule.group_by),
-        timespan: Duration::from_secs(rule.timespan.seconds),
-        condition,
-        fields,
-        aliases: aliases.collect(),
-        generate: rule.generate,
-    };
-    Ok(Rule {
-        info: Arc::new(info),
-        name: rule.name.as_deref().map(CompactString::from),
-        status: rule.status.map(|status| format!("{status:?}").to_lowercase().into()),
-        kind: RuleKind::Correlation(correlation),
-        path: PathBuf::new(),
-        at: source.start(),
-    })
-}
-
-/// The extended condition of a temporal correlation: names of rules instead of selections.
-fn rule_condition(
-    written: &sigma::ConditionExpr,
-    rules: &[String],
-    source: Source<'_>,
-) -> Result<Condition, Diagnostic> {
-    let named: Vec<Selection> = rules
-        .iter()
-        .map(|rule| Selection { name: rule.as_str().into(), detection: Detection::All(Vec::new()) })
-        .collect();
-    condition(written, &named, source)
-}
-
-fn comparison(operator: sigma::ConditionOperator) -> Comparison {
-    match operator {
-        sigma::ConditionOperator::Lt => Comparison::Less,
-        sigma::ConditionOperator::Lte => Comparison::LessOrEqual,
-        sigma::ConditionOperator::Gt => Comparison::Greater,
-        sigma::ConditionOperator::Gte => Comparison::GreaterOrEqual,
-        sigma::ConditionOperator::Eq => Comparison::Equal,
-        sigma::ConditionOperator::Neq => Comparison::NotEqual,
     }
 }
 

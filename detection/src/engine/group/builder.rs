@@ -1,0 +1,263 @@
+//! Makes a [`Group`] out of rules: shares equal items, indexes their literals, and chooses what announces each rule.
+
+use compact_str::CompactString;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::{Group, GroupItem, GroupRule, Leaf, Node, Prepared};
+use crate::engine::fields::{FieldNames, KEYWORDS, Slot};
+use crate::engine::literals::{LiteralsBuilder, Mark};
+use crate::matching::{CompiledItem, Matcher, TextKind, compile_item};
+use crate::rule::{Condition, Detection, EventRule, Item, RuleSource};
+
+/// Words that are in so many events that they announce nothing.
+const COMMON: &[&str] = &[
+    "c:\\windows\\system32\\",
+    "c:\\windows\\syswow64\\",
+    "c:\\program files\\",
+    "c:\\program files (x86)\\",
+    "c:\\users\\",
+    "\\appdata\\local\\temp\\",
+    "\\cmd.exe",
+    "\\powershell.exe",
+    "\\svchost.exe",
+    "\\rundll32.exe",
+    "\\explorer.exe",
+    "\\reg.exe",
+    "\\currentversion\\run",
+    "hklm\\system\\currentcontrolset\\services\\",
+    "hkcu\\software\\microsoft\\windows\\",
+    "https://www.",
+    "ntdll.dll",
+    "http://",
+    "/usr/bin/",
+    "/bin/bash",
+];
+
+/// Collects the rules of a group, then compiles them.
+#[derive(Debug)]
+pub(crate) struct GroupBuilder {
+    group: Group,
+    by_text: FxHashMap<String, u32>,
+}
+
+impl GroupBuilder {
+    pub(crate) fn new(source: RuleSource) -> Self {
+        let group = Group {
+            source,
+            rules: Vec::new(),
+            nodes: Vec::new(),
+            children: Vec::new(),
+            items: Vec::new(),
+            leaves: Vec::new(),
+            literals: Vec::new(),
+            keyword_literals: false,
+            always: Vec::new(),
+        };
+        Self { group, by_text: FxHashMap::default() }
+    }
+
+    pub(crate) fn add(&mut self, rule: u32, event_rule: &EventRule, fields: &mut FieldNames) {
+        let selections: Vec<u32> = event_rule
+            .selections
+            .iter()
+            .map(|selection| self.detection(&selection.detection, &selection.name, fields))
+            .collect();
+        let root = self.condition(&event_rule.condition, &selections);
+        self.group.rules.push(GroupRule { rule, root });
+    }
+
+    pub(crate) fn build(mut self, slots: usize) -> Group {
+        for index in 0..self.group.rules.len() {
+            let rule = u32::try_from(index).unwrap_or(u32::MAX);
+            match self.required(self.group.rules[index].root) {
+                Some((_, items)) => {
+                    for item in items {
+                        let triggers = &mut self.group.items[item as usize].triggers;
+                        if triggers.last() != Some(&rule) {
+                            triggers.push(rule);
+                        }
+                    }
+                }
+                None => self.group.always.push(rule),
+            }
+        }
+        let mut builders: FxHashMap<Slot, LiteralsBuilder> = FxHashMap::default();
+        for (index, item) in (0..).zip(&self.group.items) {
+            for prepared in &item.matchers {
+                if let Some((kind, literal, sure)) = prepared.matcher.index_literal() {
+                    builders.entry(item.slot).or_default().add(kind, literal, Mark { item: index, sure });
+                }
+            }
+        }
+        self.group.keyword_literals = builders.contains_key(&KEYWORDS);
+        self.group.literals.resize_with(slots, || None);
+        for (slot, builder) in builders {
+            self.group.literals[slot as usize] = Some(Box::new(builder.build()));
+        }
+        self.group
+    }
+
+    fn push(&mut self, node: Node) -> u32 {
+        self.group.nodes.push(node);
+        u32::try_from(self.group.nodes.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// A node over children; one child stands for itself.
+    fn join(&mut self, children: SmallVec<[u32; 4]>, node: impl FnOnce(u32, u32) -> Node) -> u32 {
+        if let [only] = children.as_slice() {
+            return *only;
+        }
+        let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let begin = place(self.group.children.len());
+        self.group.children.extend(children);
+        let end = place(self.group.children.len());
+        self.push(node(begin, end))
+    }
+
+    fn condition(&mut self, condition: &Condition, selections: &[u32]) -> u32 {
+        match condition {
+            Condition::Selection(index) => selections[*index],
+            Condition::Not(part) => {
+                let child = self.condition(part, selections);
+                self.push(Node::Not(child))
+            }
+            Condition::All(parts) => {
+                let children = parts.iter().map(|part| self.condition(part, selections)).collect();
+                self.join(children, Node::All)
+            }
+            Condition::Any(parts) => {
+                let children = parts.iter().map(|part| self.condition(part, selections)).collect();
+                self.join(children, Node::Any)
+            }
+            Condition::AtLeast(wanted, parts) => {
+                let children: SmallVec<[u32; 4]> = parts.iter().map(|part| self.condition(part, selections)).collect();
+                let wanted = u32::try_from(*wanted).unwrap_or(u32::MAX);
+                let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+                let begin = place(self.group.children.len());
+                self.group.children.extend(children);
+                let end = place(self.group.children.len());
+                self.push(Node::AtLeast(wanted, begin, end))
+            }
+        }
+    }
+
+    fn detection(&mut self, detection: &Detection, selection: &CompactString, fields: &mut FieldNames) -> u32 {
+        match detection {
+            Detection::All(parts) => {
+                let children = parts.iter().map(|part| self.detection(part, selection, fields)).collect();
+                self.join(children, Node::All)
+            }
+            Detection::Any(parts) => {
+                let children = parts.iter().map(|part| self.detection(part, selection, fields)).collect();
+                self.join(children, Node::Any)
+            }
+            Detection::Item(item) => self.item(item, selection, fields),
+        }
+    }
+
+    fn item(&mut self, item: &Item, selection: &CompactString, fields: &mut FieldNames) -> u32 {
+        // An item that does not compile was refused when it was read; an empty one never holds.
+        let compiled = compile_item(item).unwrap_or(CompiledItem { all: false, negate: false, values: Vec::new() });
+        let slot = item.field.as_deref().map_or(KEYWORDS, |field| fields.slot(field));
+        let written: Vec<CompactString> = item.values.iter().map(crate::rule::Literal::to_text).collect();
+        let each: Vec<(Vec<Matcher>, CompactString)> = compiled.values.into_iter().zip(written).collect();
+        let mut leaf = |builder: &mut Self, values: Vec<(Vec<Matcher>, CompactString)>| {
+            let mut matchers = Vec::new();
+            let mut patterns = Vec::new();
+            for (alternatives, pattern) in values {
+                for matcher in alternatives {
+                    let other = match &matcher {
+                        Matcher::FieldRef { field, .. } => fields.slot(field),
+                        _ => KEYWORDS,
+                    };
+                    matchers.push(Prepared { matcher, other });
+                    patterns.push(pattern.clone());
+                }
+            }
+            let item_index = builder.shared_item(slot, matchers);
+            let leaf = Leaf {
+                item: item_index,
+                selection: selection.clone(),
+                field: item.field.clone().unwrap_or_default(),
+                modifiers: item.written.clone(),
+                patterns,
+            };
+            builder.group.leaves.push(leaf);
+            let index = u32::try_from(builder.group.leaves.len() - 1).unwrap_or(u32::MAX);
+            builder.push(Node::Leaf(index))
+        };
+        let node = if compiled.all {
+            let children = each.into_iter().map(|value| leaf(self, vec![value])).collect();
+            self.join(children, Node::All)
+        } else {
+            leaf(self, each)
+        };
+        if compiled.negate { self.push(Node::Not(node)) } else { node }
+    }
+
+    fn shared_item(&mut self, slot: Slot, matchers: Vec<Prepared>) -> u32 {
+        let text = format!("{slot} {matchers:?}");
+        if let Some(index) = self.by_text.get(&text) {
+            return *index;
+        }
+        let keys: Vec<_> = matchers.iter().map(|prepared| prepared.matcher.index_literal()).collect();
+        let item = GroupItem {
+            slot,
+            lazy: keys.iter().any(|key| !matches!(key, Some((_, _, true)))),
+            unindexed: keys
+                .iter()
+                .any(|key| key.is_none_or(|(kind, text, _)| text.is_empty() && kind != TextKind::Exact)),
+            triggers: Vec::new(),
+            matchers,
+        };
+        let index = u32::try_from(self.group.items.len()).unwrap_or(u32::MAX);
+        self.group.items.push(item);
+        self.by_text.insert(text, index);
+        index
+    }
+
+    /// Items of which at least one must be announced for the node to hold, chosen to be announced seldom; and how
+    /// often they probably are.
+    fn required(&self, node: u32) -> Option<(f64, Vec<u32>)> {
+        let group = &self.group;
+        match group.nodes[node as usize] {
+            Node::Leaf(leaf) => {
+                let index = group.leaves[leaf as usize].item;
+                let item = &group.items[index as usize];
+                (!item.unindexed).then(|| (item.matchers.iter().map(Prepared::frequency).sum(), vec![index]))
+            }
+            Node::All(begin, end) => {
+                let children = group.children(begin, end).iter().filter_map(|child| self.required(*child));
+                children.min_by(|(a, _), (b, _)| a.total_cmp(b))
+            }
+            Node::Any(begin, end) => self.required_of_any(group.children(begin, end)),
+            // At least one must hold only if at least one is wanted.
+            Node::AtLeast(wanted, begin, end) if wanted > 0 => self.required_of_any(group.children(begin, end)),
+            Node::AtLeast(..) | Node::Not(_) => None,
+        }
+    }
+
+    fn required_of_any(&self, children: &[u32]) -> Option<(f64, Vec<u32>)> {
+        children.iter().try_fold((0.0, Vec::new()), |(sum, mut items), child| {
+            let (frequency, more) = self.required(*child)?;
+            items.extend(more);
+            Some((sum + frequency, items))
+        })
+    }
+}
+
+impl Prepared {
+    /// A guess at how often the literal is met.
+    fn frequency(&self) -> f64 {
+        let Some((kind, literal, _)) = self.matcher.index_literal() else { return 1.0 };
+        let penalty = if COMMON.iter().any(|word| word.contains(literal)) { 20.0 } else { 1.0 };
+        let length = 0.75_f64.powi(i32::try_from(literal.len()).unwrap_or(i32::MAX));
+        penalty
+            * match kind {
+                TextKind::Exact => 0.02 + 0.1 * length,
+                TextKind::StartsWith | TextKind::EndsWith => 0.01 + 0.5 * length,
+                TextKind::Contains => 0.01 + length,
+            }
+    }
+}
