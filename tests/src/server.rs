@@ -144,7 +144,7 @@ listen = "127.0.0.1:{udp}"
     pub fn agent_config(&self, name: &str, inputs: &str) -> anyhow::Result<PathBuf> {
         let path = self.dir.join(format!("{name}.toml"));
         let text = format!(
-            r#"host = {name:?}
+            r#"host_name = {name:?}
 state_dir = {state:?}
 [server]
 url = "http://127.0.0.1:{port}"

@@ -23,8 +23,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "canh",
         &[
-            "canh-schema", "canh-config", "canh-messages", "canh-wire", "canh-spool", "canh-collector",
-            "canh-detection", "canh-store", "canh-store-embedded", "canh-console", "canh-datasets",
+            "canh-schema",
+            "canh-config",
+            "canh-messages",
+            "canh-wire",
+            "canh-spool",
+            "canh-collector",
+            "canh-detection",
+            "canh-store",
+            "canh-store-embedded",
+            "canh-console",
+            "canh-datasets",
         ],
     ),
     ("canh-tests", &["canh-schema", "canh-spool", "canh-wire", "canh-datasets"]),
@@ -81,6 +90,9 @@ mod tests {
                 {"name": "canh-schema", "path": "/schema", "kind": null},
             ]}],
         });
-        assert_eq!(problems(&metadata), ["canh-detection -> canh-store: this arrow is not allowed; see ARCHITECTURE.md"]);
+        assert_eq!(
+            problems(&metadata),
+            ["canh-detection -> canh-store: this arrow is not allowed; see ARCHITECTURE.md"]
+        );
     }
 }

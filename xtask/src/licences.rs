@@ -3,8 +3,22 @@
 use serde_json::Value;
 
 const ACCEPTED: &[&str] = &[
-    "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-1-Clause", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0",
-    "Unicode-3.0", "Unlicense", "Zlib", "0BSD", "CC0-1.0", "BSL-1.0", "CDLA-Permissive-2.0",
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-1-Clause",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+    "0BSD",
+    "CC0-1.0",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
 ];
 
 pub(crate) fn problems(metadata: &Value) -> Vec<String> {
@@ -17,7 +31,8 @@ fn problem(package: &Value) -> Option<String> {
     let Some(expression) = package["license"].as_str() else {
         return Some(format!("dependency `{name}` names no licence"));
     };
-    (!accepts(expression)).then(|| format!("dependency `{name}` has licence `{expression}`, which is not in xtask/src/licences.rs"))
+    (!accepts(expression))
+        .then(|| format!("dependency `{name}` has licence `{expression}`, which is not in xtask/src/licences.rs"))
 }
 
 /// Whether an SPDX expression can be met by accepted licences. `AND` binds tighter than `OR`; the old `/` means `OR`.
@@ -28,7 +43,13 @@ fn accepts(expression: &str) -> bool {
 }
 
 fn tokens(expression: &str) -> Vec<String> {
-    expression.replace('(', " ( ").replace(')', " ) ").replace(" WITH ", "\u{1}").split_whitespace().map(|word| word.replace('\u{1}', " WITH ")).collect()
+    expression
+        .replace('(', " ( ")
+        .replace(')', " ) ")
+        .replace(" WITH ", "\u{1}")
+        .split_whitespace()
+        .map(|word| word.replace('\u{1}', " WITH "))
+        .collect()
 }
 
 struct Parser {

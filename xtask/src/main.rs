@@ -3,6 +3,7 @@
 mod arrows;
 mod codegen;
 mod licences;
+mod manual;
 mod tidy;
 mod tree;
 
@@ -11,13 +12,13 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <check|codegen>
 
   check    arrows between crates, tidiness of files, licences of dependencies, stale generated files
-  codegen  rewrite console/openapi.json (the web types follow with `./dev codegen`)";
+  codegen  rewrite console/openapi.json and docs/configuration.md (the web types follow with `./dev codegen`)";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let result = match command.as_str() {
         "check" => check(),
-        "codegen" => codegen::write(),
+        "codegen" => codegen::write().and_then(|()| manual::write()),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -39,6 +40,7 @@ fn check() -> anyhow::Result<()> {
     problems.extend(tidy::problems(&tree::files()?)?);
     problems.extend(licences::problems(&metadata));
     problems.extend(codegen::problems()?);
+    problems.extend(manual::problems()?);
     for problem in &problems {
         eprintln!("{problem}");
     }

@@ -12,7 +12,13 @@ const LINES_MAX: usize = 450;
 const ARCHITECTURE_LINES_MAX: usize = 300;
 
 /// Written in halves, so that this file passes its own check.
-const MARKS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("to", "do!("), concat!("unimple", "mented!(")];
+const MARKS: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("to", "do!("),
+    concat!("unimple", "mented!("),
+];
 
 const VAGUE_NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc"];
 
@@ -24,11 +30,13 @@ pub(crate) fn problems(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
             problems.push(format!("{}: name the file after what it holds", path.display()));
         }
         if is_code(path) {
-            let text = fs::read_to_string(tree::root().join(path)).with_context(|| format!("cannot read `{}`", path.display()))?;
+            let text = fs::read_to_string(tree::root().join(path))
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
             problems.extend(problems_of(path, &text));
         }
     }
-    let architecture = fs::read_to_string(tree::root().join("ARCHITECTURE.md")).context("cannot read `ARCHITECTURE.md`")?;
+    let architecture =
+        fs::read_to_string(tree::root().join("ARCHITECTURE.md")).context("cannot read `ARCHITECTURE.md`")?;
     if architecture.lines().count() > ARCHITECTURE_LINES_MAX {
         problems.push(format!("ARCHITECTURE.md: longer than {ARCHITECTURE_LINES_MAX} lines"));
     }
@@ -43,7 +51,9 @@ fn problems_of(path: &Path, text: &str) -> Vec<String> {
     }
     let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
     if lines > LINES_MAX && !may_be_long(path) {
-        problems.push(format!("{shown}: {lines} lines before the tests, at most {LINES_MAX}; split it where a reader would"));
+        problems.push(format!(
+            "{shown}: {lines} lines before the tests, at most {LINES_MAX}; split it where a reader would"
+        ));
     }
     for (number, line) in text.lines().enumerate() {
         for mark in MARKS.iter().filter(|mark| has_word(line, mark)) {
@@ -73,7 +83,9 @@ fn is_generated(path: &Path) -> bool {
 /// Tests, tables of data and message catalogues: one self-contained thing each.
 fn may_be_long(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    ["/tests/", "/tests.rs", "/i18n/", "/test/", ".test.ts", "catalogue.rs", "messages/src/", "/mapping/", "_table.rs"].iter().any(|part| text.contains(part))
+    ["/tests/", "/tests.rs", "/i18n/", "/test/", ".test.ts", "catalogue.rs", "messages/src/", "/mapping/", "_table.rs"]
+        .iter()
+        .any(|part| text.contains(part))
         || text.starts_with("tests/")
 }
 

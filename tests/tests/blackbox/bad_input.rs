@@ -139,7 +139,10 @@ fn a_wrong_token_is_refused_with_a_word_about_it() -> anyhow::Result<()> {
     fs::write(dir.path().join("in.log"), "canhkept\n")?;
     let config = server.agent_config(
         "lost",
-        &format!("[[file]]\npath = {:?}\nstart = \"beginning\"\n", dir.path().join("in.log").display().to_string()),
+        &format!(
+            "[[input.file]]\npath = [{:?}]\nstart = \"beginning\"\n",
+            dir.path().join("in.log").display().to_string()
+        ),
     )?;
     let text = fs::read_to_string(&config)?;
     fs::write(dir.path().join("wrong.token"), "wrong\n")?;

@@ -72,10 +72,7 @@ fn what_was_acknowledged_is_found_exactly_once_after_fifty_kills() -> anyhow::Re
     let mut server = Server::start(dir.path(), &ServerOptions::default())?;
     let log = dir.path().join("app.log");
     File::create(&log)?;
-    let inputs = format!(
-        "[[file]]\npath = \"{0}\"\nstart = \"beginning\"\n[[file]]\npath = \"{0}.1\"\nstart = \"beginning\"\n",
-        log.display()
-    );
+    let inputs = format!("[[input.file]]\npath = [\"{0}*\"]\nstart = \"beginning\"\n", log.display());
     let config = server.agent_config("crash-agent", &inputs)?;
     let mut agent = server.agent(&config, &[])?;
     let (api, token, url) = (server.api()?, server.ingest_token()?, server.ndjson_url());

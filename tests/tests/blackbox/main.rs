@@ -4,4 +4,5 @@ mod bad_input;
 mod crash;
 mod demo;
 mod doors;
+mod full_disk;
 mod real_data;

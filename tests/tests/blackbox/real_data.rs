@@ -85,11 +85,11 @@ fn captures_go_through_the_agent() -> anyhow::Result<()> {
     ensure!(captures.len() == 60, "too few captures");
     let mut inputs = String::new();
     for path in &captures {
-        inputs.push_str(&format!("[[capture]]\nfile = {:?}\n", path.display().to_string()));
+        inputs.push_str(&format!("[[input.capture]]\nfile = {:?}\n", path.display().to_string()));
     }
     let broken = dir.path().join("broken.pcap");
     fs::File::create(&broken)?.write_all(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 9, 9])?;
-    inputs.push_str(&format!("[[capture]]\nfile = {:?}\n", broken.display().to_string()));
+    inputs.push_str(&format!("[[input.capture]]\nfile = {:?}\n", broken.display().to_string()));
     let config = server.agent_config("sensor", &inputs)?;
     let mut agent = server.agent(&config, &["--once"])?;
     agent.wait(Duration::from_secs(120)).with_context(|| agent.output())?;

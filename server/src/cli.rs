@@ -1,0 +1,165 @@
+//! The command line: what can be asked for, with examples. What the commands do is in their own files.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  canh serve --data /var/lib/canh --rules /etc/canh/rules
+  canh demo
+  canh hunt 'failed password source.ip:198.51.100.0/24' --since 24h
+  canh hunt 'event.outcome:failure' --json | jq -r '.fields[\"source.ip\"]' | sort | uniq -c
+  canh tail 'service:sshd'
+  canh rules check rules/
+  canh doctor
+
+Exit codes:
+  0  done
+  1  failed, or a check found a problem
+  2  the command line or the configuration is wrong";
+
+/// A NOC and SOC in one program: it receives logs and flows, detects, stores, and serves a console.
+#[derive(Debug, Parser)]
+#[command(name = "canh", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: collector, detection, store and console
+    Serve(ServeArgs),
+    /// Play the demo scenario against the running server
+    Demo(DemoArgs),
+    /// Search events; the newest last, or as JSON lines
+    Hunt(HuntArgs),
+    /// Follow events as they arrive
+    Tail(TailArgs),
+    /// Work with detection rules
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Work with the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look for what is wrong with this installation and say what to do
+    Doctor(DataArgs),
+    /// Print the one-time link that sets up the first user; nothing if that has been done
+    SetupLink(DataArgs),
+    /// Print a configuration for an agent on this machine
+    AgentConfig(DataArgs),
+    /// Print completions for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Data directory of the server
+    #[arg(long, value_name = "DIR", default_value = "data", env = "CANH_DATA")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Configuration file; without one the defaults hold
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory; made if it is not there [default: data]
+    #[arg(long, value_name = "DIR", env = "CANH_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address of the console [default: 127.0.0.1:8686]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Directory or file with Sigma rules; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) rules: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  canh demo --data data --agent target/release/canh-agent")]
+pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The agent program that delivers the files and the capture
+    #[arg(long, value_name = "PROGRAM", default_value = "canh-agent")]
+    pub(crate) agent: PathBuf,
+    /// Another seed makes another two days; the attack stays
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  canh hunt 'failed password' --since 2h\n  canh hunt 'source.ip:10.0.0.0/8 AND NOT user.name:root' --from 2026-01-31T00:00:00+07:00 --json"
+)]
+pub(crate) struct HuntArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// What to look for; `docs/hunting.md` explains the language
+    pub(crate) query: String,
+    /// How far back, for example 30m, 24h or 7d
+    #[arg(long, value_name = "TIME", default_value = "24h", conflicts_with_all = ["from", "to"])]
+    pub(crate) since: String,
+    /// First moment, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Last moment, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Most events
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
+    /// One JSON object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  canh tail 'class:log AND host.name:API-Svr'")]
+pub(crate) struct TailArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// What to show; everything without it
+    #[arg(default_value = "")]
+    pub(crate) query: String,
+    /// One JSON object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after this many events
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Load rules and list what is wrong with them
+    #[command(after_help = "Example:\n  canh rules check rules/ /opt/sigma/rules/linux")]
+    Check {
+        /// Directories or files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read a configuration file and say what is wrong with it
+    Check { file: PathBuf },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! The server's configuration file. Each part is defined where it is used; this puts them together.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use canh_collector::{CollectorConfig, JournalConfig};
+use canh_config::ConfigError;
+use serde::Deserialize;
+
+/// The whole file. Every key may be left out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerConfig {
+    /// Data directory: journal, events, state, tokens. Other paths in this file start here if they are relative.
+    pub(crate) data: PathBuf,
+    pub(crate) console: ConsoleConfig,
+    pub(crate) collector: CollectorConfig,
+    pub(crate) journal: JournalConfig,
+    pub(crate) detection: DetectionConfig,
+    pub(crate) store: StoreConfig,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            console: ConsoleConfig::default(),
+            collector: CollectorConfig::default(),
+            journal: JournalConfig::default(),
+            detection: DetectionConfig::default(),
+            store: StoreConfig::default(),
+        }
+    }
+}
+
+/// `[console]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConsoleConfig {
+    /// Address of the web page and the API. There is no TLS yet: put a proxy in front before you leave loopback.
+    pub(crate) listen: SocketAddr,
+    /// Batches that a live tail may fall behind before it misses some, and is told so.
+    pub(crate) tail_queue_len: usize,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8_686)), tail_queue_len: 64 }
+    }
+}
+
+/// `[detection]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DetectionConfig {
+    /// Directories or files with Sigma rules. They start at the working directory if they are relative.
+    pub(crate) rules: Vec<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreConfig {
+    /// Events older than this are deleted, whole days at a time.
+    pub(crate) retention_days: u32,
+    /// Received events can be searched after this time at the latest, the time of one commit added.
+    #[serde(with = "canh_config::duration")]
+    pub(crate) commit_every: Duration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        // Twelve months are what the highest common duty to keep logs asks for.
+        Self { retention_days: 365, commit_every: Duration::from_millis(800) }
+    }
+}
+
+impl ServerConfig {
+    /// Reads the file, or takes the defaults.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        path.map_or_else(|| Ok(Self::default()), canh_config::load)
+    }
+
+    pub(crate) fn in_data(&self, path: &Path) -> PathBuf {
+        self.data.join(path)
+    }
+}

@@ -1,0 +1,182 @@
+//! Takes events from the feed through the rules, and writes what they find together with how far detection is.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use canh_collector::{Feed, Pull};
+use canh_detection::Engine;
+use canh_schema::{EventBatch, Finding, Position, Timestamp};
+use canh_store::state::{StateError, StateStore};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+use tracing::{error, info};
+
+use crate::release::KEEP_BEHIND;
+
+/// Findings wait at most this long to be written, so that one transaction holds many.
+const WRITE_EVERY: Duration = Duration::from_millis(50);
+/// Without findings only the cursor is written; that can wait longer, because reading a batch again changes nothing.
+const CURSOR_EVERY: Duration = Duration::from_secs(1);
+const FINDINGS_MAX: usize = 2_000;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+pub(crate) struct Detector {
+    pub(crate) feed: Feed,
+    pub(crate) state: Arc<dyn StateStore>,
+    /// Every batch passes here on its way, for whoever follows events live.
+    pub(crate) live: broadcast::Sender<Arc<EventBatch>>,
+    /// New rules, compiled.
+    pub(crate) reload: Receiver<Engine>,
+    pub(crate) metrics: DetectorMetrics,
+}
+
+pub(crate) struct DetectorMetrics {
+    position: IntGauge,
+    events: IntCounter,
+    findings: IntCounter,
+    /// From receipt of the newest event of a finding to the finding being on disk.
+    latency: Histogram,
+}
+
+impl DetectorMetrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let buckets = vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+        let this = Self {
+            position: IntGauge::new("canh_detection_position", "Journal position that detection has finished.")?,
+            events: IntCounter::new("canh_detection_events_total", "Events that went through the rules.")?,
+            findings: IntCounter::new("canh_detection_findings_total", "Findings written.")?,
+            latency: Histogram::with_opts(
+                HistogramOpts::new(
+                    "canh_finding_latency_seconds",
+                    "From receipt of the newest batch of a write to its findings being on disk.",
+                )
+                .buckets(buckets),
+            )?,
+        };
+        registry.register(Box::new(this.position.clone()))?;
+        registry.register(Box::new(this.events.clone()))?;
+        registry.register(Box::new(this.findings.clone()))?;
+        registry.register(Box::new(this.latency.clone()))?;
+        Ok(this)
+    }
+}
+
+/// What has been found and not been written yet.
+struct Pending {
+    findings: Vec<Finding>,
+    after: Position,
+    written: Position,
+    /// When the oldest of it was found.
+    since: Instant,
+    /// Receipt of the oldest batch with a finding.
+    received: Option<Timestamp>,
+}
+
+impl Detector {
+    /// Runs on a thread of its own until the journal is closed and everything in it has been looked at.
+    pub(crate) fn run(&self, mut engine: Engine, handle: &Handle) {
+        let after = self.cursor(handle);
+        self.warm(&mut engine, after);
+        info!(%after, "detecting");
+        let mut pending =
+            Pending { findings: Vec::new(), after, written: after, since: Instant::now(), received: None };
+        loop {
+            if let Ok(mut newer) = self.reload.try_recv() {
+                self.warm(&mut newer, pending.after);
+                engine = newer;
+                info!("new rules are in force");
+            }
+            match self.feed.pull(pending.after, self.patience(&pending)) {
+                Pull::Batch(batch) => self.look(&mut engine, &batch, &mut pending),
+                Pull::Idle => (),
+                Pull::Closed => {
+                    self.write(&mut pending, handle);
+                    return;
+                }
+            }
+            if self.due(&pending) {
+                self.write(&mut pending, handle);
+            }
+        }
+    }
+
+    fn look(&self, engine: &mut Engine, batch: &Arc<EventBatch>, pending: &mut Pending) {
+        if pending.after == pending.written && pending.findings.is_empty() {
+            pending.since = Instant::now();
+        }
+        let before = pending.findings.len();
+        engine.evaluate(batch, &mut pending.findings);
+        if pending.findings.len() > before && pending.received.is_none() {
+            pending.since = Instant::now();
+            pending.received = batch.events.first().map(|event| event.received);
+        }
+        pending.after = batch.position;
+        self.metrics.events.inc_by(batch.events.len() as u64);
+        if self.live.receiver_count() > 0 {
+            // Nobody listening any more is not an error.
+            let _ = self.live.send(batch.clone());
+        }
+    }
+
+    fn patience(&self, pending: &Pending) -> Duration {
+        let every = if pending.findings.is_empty() { CURSOR_EVERY } else { WRITE_EVERY };
+        if pending.after == pending.written { CURSOR_EVERY } else { every.saturating_sub(pending.since.elapsed()) }
+    }
+
+    fn due(&self, pending: &Pending) -> bool {
+        pending.after != pending.written && (pending.findings.len() >= FINDINGS_MAX || self.patience(pending).is_zero())
+    }
+
+    /// Writes until it succeeds: a finding must not be lost because a disk is full.
+    fn write(&self, pending: &mut Pending, handle: &Handle) {
+        if pending.after == pending.written {
+            return;
+        }
+        loop {
+            let now = Timestamp::now();
+            match handle.block_on(self.state.put_findings(&pending.findings, pending.after, now)) {
+                Ok(_) => break,
+                Err(StateError::Closed) => return,
+                Err(error) => error!(error = &error as &dyn std::error::Error, "cannot write findings; trying again"),
+            }
+            std::thread::sleep(RETRY_AFTER);
+        }
+        if let Some(received) = pending.received.take() {
+            self.metrics.latency.observe((Timestamp::now() - received).as_secs_f64());
+        }
+        self.metrics.findings.inc_by(pending.findings.len() as u64);
+        self.metrics.position.set(i64::try_from(pending.after.get()).unwrap_or(i64::MAX));
+        pending.findings.clear();
+        pending.written = pending.after;
+    }
+
+    fn cursor(&self, handle: &Handle) -> Position {
+        loop {
+            match handle.block_on(self.state.detection_cursor()) {
+                Ok(cursor) => return cursor,
+                Err(error) => {
+                    error!(error = &error as &dyn std::error::Error, "cannot read the detection cursor; trying again")
+                }
+            }
+            std::thread::sleep(RETRY_AFTER);
+        }
+    }
+
+    /// Shows the engine what it saw shortly before, so that windows of correlations that were open go on.
+    fn warm(&self, engine: &mut Engine, until: Position) {
+        let mut after = Position::new(self.feed.journal().first().get().saturating_sub(1));
+        let oldest = Timestamp::now().saturating_sub(KEEP_BEHIND);
+        while after < until {
+            let Pull::Batch(batch) = self.feed.try_next(after) else { return };
+            if batch.position > until {
+                return;
+            }
+            after = batch.position;
+            if batch.events.first().is_some_and(|event| event.received >= oldest) {
+                engine.warm(&batch);
+            }
+        }
+    }
+}

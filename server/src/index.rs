@@ -1,0 +1,99 @@
+//! Takes events from the feed into the event store, and commits often enough that they can be found.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use canh_collector::{Feed, Pull};
+use canh_schema::{EventBatch, Position};
+use canh_store::{EventStore, StoreError};
+use prometheus::{IntCounter, IntGauge, Registry};
+use tokio::runtime::Handle;
+use tracing::{error, info, warn};
+
+/// How long to wait before the store is tried again after it could not write.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Batches between two commits at the most, so that a flood does not grow what one commit has to do.
+const BATCHES_MAX: u32 = 2_000;
+
+pub(crate) struct Indexer {
+    feed: Feed,
+    store: Arc<dyn EventStore>,
+    commit_every: Duration,
+    position: IntGauge,
+    failures: IntCounter,
+}
+
+impl Indexer {
+    pub(crate) fn new(
+        feed: Feed,
+        store: Arc<dyn EventStore>,
+        commit_every: Duration,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let position = IntGauge::new("canh_store_position", "Journal position that the event store has committed.")?;
+        let failures = IntCounter::new(
+            "canh_store_failures_total",
+            "Times that the event store could not write and was tried again.",
+        )?;
+        registry.register(Box::new(position.clone()))?;
+        registry.register(Box::new(failures.clone()))?;
+        Ok(Self { feed, store, commit_every, position, failures })
+    }
+
+    /// Runs on a thread of its own until the journal is closed and everything in it is stored.
+    pub(crate) fn run(&self, handle: &Handle) {
+        let mut after = self.store.cursor();
+        info!(%after, "storing events");
+        while let Err(error) = self.run_from(after, handle) {
+            self.failures.inc();
+            error!(error = &error as &dyn std::error::Error, "the event store cannot write; trying again");
+            std::thread::sleep(RETRY_AFTER);
+            after = match error {
+                StoreError::Retry { cursor, .. } => cursor,
+                _ => self.store.cursor(),
+            };
+        }
+    }
+
+    fn run_from(&self, mut after: Position, handle: &Handle) -> Result<(), StoreError> {
+        let mut waiting = 0;
+        let mut next_commit = Instant::now() + self.commit_every;
+        loop {
+            let wait =
+                if waiting == 0 { self.commit_every } else { next_commit.saturating_duration_since(Instant::now()) };
+            match self.feed.pull(after, wait) {
+                Pull::Batch(batch) => {
+                    if waiting == 0 {
+                        next_commit = Instant::now() + self.commit_every;
+                    }
+                    after = batch.position;
+                    self.append(batch, handle)?;
+                    waiting += 1;
+                }
+                Pull::Idle => (),
+                Pull::Closed => {
+                    self.commit(handle)?;
+                    return Ok(());
+                }
+            }
+            if waiting > 0 && (waiting >= BATCHES_MAX || Instant::now() >= next_commit) {
+                self.commit(handle)?;
+                waiting = 0;
+            }
+        }
+    }
+
+    fn append(&self, batch: Arc<EventBatch>, handle: &Handle) -> Result<(), StoreError> {
+        handle.block_on(self.store.append(batch))
+    }
+
+    fn commit(&self, handle: &Handle) -> Result<(), StoreError> {
+        let begin = Instant::now();
+        let cursor = handle.block_on(self.store.commit())?;
+        self.position.set(i64::try_from(cursor.get()).unwrap_or(i64::MAX));
+        if begin.elapsed() > Duration::from_secs(5) {
+            warn!(seconds = begin.elapsed().as_secs_f64(), "a commit of the event store took long; is the disk slow?");
+        }
+        Ok(())
+    }
+}

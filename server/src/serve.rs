@@ -1,0 +1,291 @@
+//! `canh serve`: opens the parts, connects them, and takes them down in the order in which data flows.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Journal, Sources, TokenSet, decode};
+use canh_console::{App, AppParts, Readiness};
+use canh_detection::Engine;
+use canh_schema::{ByteSize, Timestamp};
+use canh_store::EventStore;
+use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
+use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::cli::ServeArgs;
+use crate::client;
+use crate::config::ServerConfig;
+use crate::detect::{Detector, DetectorMetrics};
+use crate::doors::Doors;
+use crate::index::Indexer;
+use crate::release::Keeper;
+use crate::{rules, secret, sources};
+
+/// File in the data directory with the token that sets up the first user, while there is none.
+const SETUP_FILE: &str = "setup.token";
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let mut config = ServerConfig::load(args.config.as_deref())?;
+    config.data = args.data.clone().unwrap_or(config.data);
+    config.console.listen = args.listen.unwrap_or(config.console.listen);
+    config.detection.rules.extend(args.rules.iter().cloned());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CANH_LOG").unwrap_or_else(|_| "info,tantivy=warn".into());
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("canh")
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(Server::start(config))
+}
+
+struct Server {
+    config: ServerConfig,
+    registry: Registry,
+    journal: Arc<Journal>,
+    events: Arc<dyn EventStore>,
+    state: Arc<dyn StateStore>,
+}
+
+impl Server {
+    async fn start(config: ServerConfig) -> anyhow::Result<()> {
+        fs::create_dir_all(&config.data).with_context(|| {
+            format!("cannot make the data directory `{}`; choose another with --data", config.data.display())
+        })?;
+        let registry = Registry::new();
+        let state = SqliteState::open(&config.data.join("state.db")).context("cannot open the state")?;
+        let state: Arc<dyn StateStore> = Arc::new(state);
+        let events = EmbeddedStore::open(EmbeddedConfig::new(config.data.join("events")), &registry)
+            .context("cannot open the event store")?;
+        let events: Arc<dyn EventStore> = Arc::new(events);
+        let mut journal_config = config.journal.clone();
+        journal_config.dir = config.in_data(&journal_config.dir);
+        let past = state.detection_cursor().await?.max(events.cursor());
+        let journal = Journal::open_past(&journal_config, past, &registry)
+            .with_context(|| format!("cannot open the journal in `{}`", journal_config.dir.display()))?;
+        Self { config, registry, journal, events, state }.serve().await
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let data = &self.config.data;
+        let drops = Drops::new(&self.registry)?;
+        let settings = DecodeSettings::default();
+        let decoder = Arc::new(move |envelope: &_, position, journal| decode(envelope, position, journal, &settings));
+        let feed = Feed::new(self.journal.clone(), decoder, self.config.collector.feed.cache_bytes, drops.clone());
+        let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
+
+        // Addresses first: a port in use should be known before anything else happens.
+        let ingest = secret::load_or_make(&data.join(crate::doors::TOKEN_FILE))?;
+        let parts = CollectorParts {
+            journal: self.journal.clone(),
+            tokens: Arc::new(TokenSet::single("agent.token", &ingest)),
+            drops,
+            sources: senders.clone(),
+        };
+        let collector = Collector::bind(&self.config.collector, parts, &self.registry)?;
+        let address = self.config.console.listen;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!(
+                "cannot listen on {address} (`console.listen`); is another server running? choose another with --listen"
+            )
+        })?;
+        let console_address = listener.local_addr()?;
+        self.leave_notes(&collector, console_address).await?;
+
+        let (reload, reloaded) = mpsc::channel();
+        let engine = self.load_rules().await?;
+        let (live, _) = broadcast::channel(self.config.console.tail_queue_len);
+        let detector = Detector {
+            feed: feed.clone(),
+            state: self.state.clone(),
+            live: live.clone(),
+            reload: reloaded,
+            metrics: DetectorMetrics::new(&self.registry)?,
+        };
+        let indexer = Indexer::new(feed, self.events.clone(), self.config.store.commit_every, &self.registry)?;
+        let handle = Handle::current();
+        let detecting = thread("canh-detect", {
+            let handle = handle.clone();
+            move || detector.run(engine, &handle)
+        })?;
+        let storing = thread("canh-store", move || indexer.run(&handle))?;
+
+        // Doors stop first; what they took is then looked at and stored; the console stays until that is done.
+        let stop = CancellationToken::new();
+        let stop_rest = CancellationToken::new();
+        let keeper = Keeper {
+            journal: self.journal.clone(),
+            events: self.events.clone(),
+            state: self.state.clone(),
+            retention: Duration::from_secs(u64::from(self.config.store.retention_days) * 86_400),
+            roomy: ByteSize::new(self.config.journal.bytes_max.bytes() / 2),
+        };
+        let keeping = tokio::spawn({
+            let stop = stop_rest.clone();
+            async move { keeper.run(stop).await }
+        });
+        let reporting = tokio::spawn(sources::run(senders, self.state.clone(), stop_rest.clone()));
+        let readiness = Readiness::default();
+        let app = App::new(AppParts {
+            events: self.events.clone(),
+            state: self.state.clone(),
+            live,
+            registry: self.registry.clone(),
+            readiness: readiness.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        });
+        let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
+        tokio::spawn(reload_on_hangup(self.config.detection.rules.clone(), self.state.clone(), reload));
+        tokio::spawn(stop_on_signal(stop.clone()));
+
+        info!(address = %console_address, "the console is open");
+        readiness.set_ready();
+        collector.run(stop).await;
+        readiness.set_stopping();
+        self.journal.close().await;
+        join(detecting).await;
+        join(storing).await;
+        stop_rest.cancel();
+        let _ = tokio::join!(keeping, reporting, console);
+        info!("everything that was received is stored; stopped");
+        Ok(())
+    }
+
+    /// Tokens and addresses for the programs beside the server.
+    async fn leave_notes(&self, collector: &Collector, console: SocketAddr) -> anyhow::Result<()> {
+        let data = &self.config.data;
+        let doors = collector.addresses();
+        let address = |name: &str| doors.iter().find(|(door, _)| *door == name).map(|(_, address)| *address);
+        let notes = Doors {
+            otlp_grpc: address("otlp_grpc"),
+            http: address("http"),
+            syslog_tcp: address("syslog_tcp"),
+            syslog_udp: address("syslog_udp"),
+        };
+        notes.save(data)?;
+        fs::write(data.join(client::ADDRESS_FILE), format!("{console}\n"))
+            .context("cannot write into the data directory")?;
+        let token = secret::random();
+        secret::write(&data.join(client::TOKEN_FILE), &token)?;
+        let now = Timestamp::now();
+        self.state
+            .put_api_token(ApiToken {
+                token: SecretHash::of(&token),
+                name: "canh-cli".into(),
+                role: Role::Admin,
+                created: now,
+                expires: None,
+            })
+            .await?;
+        let setup = secret::random();
+        let path = data.join(SETUP_FILE);
+        match self.state.offer_setup_token(SecretHash::of(&setup)).await? {
+            UserState::None => {
+                secret::write(&path, &setup)?;
+                eprintln!("\n  Set up the first user here, once:  {}\n", setup_link(console, &setup));
+            }
+            // The file of an earlier start is of no use any more.
+            UserState::Some => drop(fs::remove_file(&path)),
+        }
+        for (name, address) in doors.iter().copied().chain([("console", console)]) {
+            if !address.ip().is_loopback() {
+                warn!(name, %address, "reachable from other machines without TLS; use it on a trusted network or behind a proxy");
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_rules(&self) -> anyhow::Result<Engine> {
+        let paths = self.config.detection.rules.clone();
+        let loaded = tokio::task::spawn_blocking(move || rules::load(&paths, Timestamp::now())).await?;
+        info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded");
+        self.state.put_rules_status(loaded.status).await?;
+        Ok(loaded.engine)
+    }
+}
+
+fn setup_link(console: SocketAddr, token: &str) -> String {
+    format!("http://{console}/setup#token={token}")
+}
+
+/// `canh setup-link`.
+pub(crate) fn print_setup_link(data: &Path) -> anyhow::Result<()> {
+    let address = fs::read_to_string(data.join(client::ADDRESS_FILE))
+        .context("no server has been started with this data directory")?;
+    let session = client::Client::of(data)?.get("/api/v1/session", &[])?;
+    // A file that is not there means that there is a user.
+    if let (Ok(token), "setup_required") =
+        (fs::read_to_string(data.join(SETUP_FILE)), session["state"].as_str().unwrap_or("setup_required"))
+    {
+        println!("{}", setup_link(address.trim().parse()?, token.trim()));
+    }
+    Ok(())
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .with_context(|| format!("cannot start the thread `{name}`"))
+}
+
+async fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+        error!(name, "a thread ended with a panic; please report it with the lines above");
+    }
+}
+
+async fn serve_console(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let ended = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown({
+            let stop = stop.clone();
+            stop.cancelled_owned()
+        });
+    // Live tails never end by themselves, so the wait for open connections has an end.
+    tokio::select! {
+        result = ended => if let Err(error) = result { error!(error = &error as &dyn std::error::Error, "the console stopped") },
+        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(2)).await } => (),
+    }
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        error!("cannot listen for signals; the server can only be killed");
+        return;
+    };
+    tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+    info!("stopping: no more is received; what has been received is stored first");
+    stop.cancel();
+}
+
+async fn reload_on_hangup(paths: Vec<std::path::PathBuf>, state: Arc<dyn StateStore>, reload: Sender<Engine>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let paths = paths.clone();
+        let Ok(loaded) = tokio::task::spawn_blocking(move || rules::load(&paths, Timestamp::now())).await else {
+            continue;
+        };
+        info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
+        if let Err(error) = state.put_rules_status(loaded.status).await {
+            error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
+        }
+        if reload.send(loaded.engine).is_err() {
+            return;
+        }
+    }
+}
