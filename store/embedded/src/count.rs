@@ -1,6 +1,8 @@
 //! Counts: events per slice of time, and values of a field. From columns where the query is exact and the field has
 //! one, else by reading events, newest first.
 
+use std::sync::Arc;
+
 use canh_schema::{FieldKind, Timestamp};
 use canh_store::hunt::Hunt;
 use canh_store::tally::{self, ValueTally};
@@ -47,7 +49,7 @@ pub(crate) fn histogram(plan: &Plan<'_>, hunt: &Hunt, layout: BucketLayout) -> R
 }
 
 pub(crate) fn top_values(
-    views: &[View],
+    views: &[Arc<View>],
     request: &TopValuesRequest,
     control: &Control,
 ) -> Result<TopValues, StoreError> {
@@ -150,12 +152,15 @@ fn count_texts(
         counts.with_field += u64::from(!seen.is_empty());
         Ok(())
     });
-    let mut text = String::new();
-    for (ord, count) in ords {
-        text.clear();
-        column.ord_to_str(ord, &mut text)?;
-        *counts.values.entry(CompactString::from(text.as_str())).or_default() += count;
-    }
+    // In the order of the dictionary, which is read once from its beginning.
+    let mut ords: Vec<(u64, u64)> = ords.into_iter().collect();
+    ords.sort_unstable();
+    let (places, numbers): (Vec<u64>, Vec<u64>) = ords.into_iter().unzip();
+    let mut numbers = numbers.into_iter();
+    column.dictionary().sorted_ords_to_term_cb(&places, |text| {
+        let text = CompactString::from_utf8_lossy(text);
+        *counts.values.entry(text).or_default() += numbers.next().unwrap_or(0);
+    })?;
     walked
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Partition {
     reader: IndexReader,
     /// Of the last commit.
     payload: Mutex<Payload>,
+    /// What searches see.
+    view: Mutex<Arc<View>>,
 }
 
 impl Partition {
@@ -113,9 +115,8 @@ impl Partition {
         let payload = read_payload(&index)?;
         let reader: IndexReader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(4).try_into()?;
-        let partition = Self { name, class, path, fields, index, reader, payload: Mutex::new(payload) };
-        partition.view()?;
-        Ok(partition)
+        let view = Mutex::new(Arc::new(View::new(class, fields.clone(), reader.searcher())?));
+        Ok(Self { name, class, path, fields, index, reader, payload: Mutex::new(payload), view })
     }
 
     pub(crate) fn payload(&self) -> Payload {
@@ -143,24 +144,20 @@ impl Partition {
         prepared.set_payload(&text);
         prepared.commit()?;
         *self.payload.lock() = payload;
-        self.reader.reload()
+        self.reload()
     }
 
     /// What searches see now.
-    pub(crate) fn view(&self) -> Result<View, TantivyError> {
-        let searcher = self.reader.searcher();
-        let mut span: Option<(i64, i64)> = None;
-        for segment in searcher.segment_readers() {
-            let times = segment.fast_fields().i64(schema::TIME)?;
-            let (min, max) = (times.min_value(), times.max_value());
-            span = Some(span.map_or((min, max), |span| (span.0.min(min), span.1.max(max))));
-        }
-        Ok(View { class: self.class, fields: self.fields.clone(), searcher, span })
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.lock().clone()
     }
 
     /// Looks again at what is on the disk, for example after the writer has merged.
     pub(crate) fn reload(&self) -> Result<(), TantivyError> {
-        self.reader.reload()
+        self.reader.reload()?;
+        let view = View::new(self.class, self.fields.clone(), self.reader.searcher())?;
+        *self.view.lock() = Arc::new(view);
+        Ok(())
     }
 
     /// Bytes on disk.
@@ -191,6 +188,21 @@ pub(crate) struct View {
     pub(crate) searcher: Searcher,
     /// Times of the oldest and newest event; `None` when there is none.
     pub(crate) span: Option<(i64, i64)>,
+    /// The same for each segment.
+    pub(crate) segments: Vec<(i64, i64)>,
+}
+
+impl View {
+    fn new(class: EventClass, fields: Arc<Fields>, searcher: Searcher) -> Result<Self, TantivyError> {
+        let mut segments = Vec::new();
+        for segment in searcher.segment_readers() {
+            let times = segment.fast_fields().i64(schema::TIME)?;
+            segments.push((times.min_value(), times.max_value()));
+        }
+        let first = segments.iter().map(|span| span.0).min();
+        let last = segments.iter().map(|span| span.1).max();
+        Ok(Self { class, fields, searcher, span: first.zip(last), segments })
+    }
 }
 
 /// Bytes of all files below a directory. What vanishes meanwhile does not count.

@@ -90,8 +90,8 @@ impl Partitions {
         Ok(partition)
     }
 
-    pub(crate) fn views(&self) -> Result<Vec<View>, TantivyError> {
-        self.all().iter().map(|partition| partition.view()).collect()
+    pub(crate) fn views(&self) -> Vec<Arc<View>> {
+        self.open.read().values().map(|partition| partition.view()).collect()
     }
 
     /// Takes a partition away. Searches that are under way still see it.

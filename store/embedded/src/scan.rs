@@ -1,5 +1,6 @@
 //! Walks over the documents that a query finds, segment by segment, the newest segments first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use canh_schema::TimeRange;
@@ -75,7 +76,7 @@ pub(crate) struct Plan<'v> {
 }
 
 impl<'v> Plan<'v> {
-    pub(crate) fn new(views: &'v [View], filter: &Filter, control: &'v Control) -> Result<Self, ScanError> {
+    pub(crate) fn new(views: &'v [Arc<View>], filter: &Filter, control: &'v Control) -> Result<Self, ScanError> {
         let range = filter.range;
         let overlaps = |span: (i64, i64)| span.1 >= range.start.nanos() && span.0 < range.end.nanos();
         let mut prepared = Vec::new();
@@ -83,11 +84,9 @@ impl<'v> Plan<'v> {
         for view in views.iter().filter(|view| view.span.is_some_and(overlaps)) {
             control.check()?;
             let lowered = Lowering::new(view, control).lower(filter.hunt.expr())?;
-            for (segment, reader) in (0..).zip(view.searcher.segment_readers()) {
-                let times = reader.fast_fields().i64(schema::TIME)?;
-                let span = (times.min_value(), times.max_value());
-                if overlaps(span) {
-                    parts.push(Part { partition: prepared.len(), segment, span });
+            for (segment, span) in (0..).zip(&view.segments) {
+                if overlaps(*span) {
+                    parts.push(Part { partition: prepared.len(), segment, span: *span });
                 }
             }
             prepared.push(Prepared { view, lowered });

@@ -23,7 +23,7 @@ use crate::control::Control;
 use crate::newest::newest;
 use crate::partition::View;
 use crate::partitions::Partitions;
-use crate::scan::{Plan, ScanError};
+use crate::scan::Plan;
 use crate::writers::{Writers, read_cursor, write_cursor};
 use crate::{EmbeddedConfig, Metrics, count};
 
@@ -115,7 +115,7 @@ impl EmbeddedStore {
     async fn look<T: Send + 'static>(
         &self,
         deadline: std::time::Duration,
-        work: impl FnOnce(&[View], &Control) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&[Arc<View>], &Control) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _leave = Leave(&self.waiting);
@@ -129,8 +129,7 @@ impl EmbeddedStore {
         let done = spawn_blocking(move || {
             let _permit = permit;
             let _timer = metrics.search_seconds.start_timer();
-            let views = partitions.views().map_err(ScanError::from)?;
-            work(&views, &control)
+            work(&partitions.views(), &control)
         });
         let done = done.await.map_err(|error| StoreError::failed("finish the search", error))?;
         done.map_err(|error| match error {
@@ -209,15 +208,13 @@ impl EventStore for EmbeddedStore {
     async fn expire(&self, cutoff: Timestamp) -> Result<Removed, StoreError> {
         let partitions = self.partitions.clone();
         self.write(move |writers| {
+            // What waits may be newer than what is there.
+            writers.commit()?;
             let mut removed = Removed::default();
             for partition in partitions.all() {
-                let failed = |error| StoreError::failed(format!("look at partition `{}`", partition.name), error);
-                let view = partition.view().map_err(failed)?;
-                let received = writers.pending_received(&partition.name).unwrap_or(i64::MIN);
-                let newest =
-                    view.span.map_or(i64::MIN, |span| span.1).max(received).max(partition.payload().received_max);
-                let empty = view.span.is_none() && newest == i64::MIN;
-                if empty || newest >= cutoff.nanos() {
+                let view = partition.view();
+                let Some((_, newest)) = view.span else { continue };
+                if newest.max(partition.payload().received_max) >= cutoff.nanos() {
                     continue;
                 }
                 let bytes = partition.bytes();

@@ -225,16 +225,10 @@ impl Writers {
 
     /// Takes a partition out of use, so that its directory can be removed.
     pub(crate) fn forget(&mut self, name: &str) {
-        // What is not committed is older than the cutoff by which the partition goes.
         self.open.remove(name);
         if let Some(closing) = self.closing.remove(name) {
             let _ = closing.join();
         }
-    }
-
-    /// Newest receipt that is not committed yet.
-    pub(crate) fn pending_received(&self, name: &str) -> Option<i64> {
-        self.open.get(name).filter(|open| open.dirty).map(|open| open.payload.received_max)
     }
 }
 

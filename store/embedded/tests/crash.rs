@@ -15,7 +15,7 @@ use canh_store_embedded::{EmbeddedConfig, EmbeddedStore};
 use prometheus::Registry;
 
 const SEED: u64 = 77;
-const BATCHES: u64 = 40;
+const BATCHES: u64 = 24;
 /// Set for the process that is going to be killed.
 const VICTIM: &str = "CANH_STORE_CRASH_TEST_DIRECTORY";
 
@@ -70,7 +70,7 @@ async fn killed_at_any_moment_and_opened_again() {
     }
     let mut random = Random::new(SEED);
     let journal = journal();
-    for round in 0..6 {
+    for round in 0..5 {
         let root = tempfile::tempdir().unwrap();
         // Killed several times in a row, each time a little further on.
         for _ in 0..3 {
@@ -83,7 +83,7 @@ async fn killed_at_any_moment_and_opened_again() {
                 .unwrap();
             let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
             let words = lines.filter(|line| ["appended", "committed", "done"].contains(&line.as_str()));
-            let steps = random.below(24);
+            let steps = random.below(20);
             // The kill falls somewhere into the step after this one.
             words.take(steps).for_each(drop);
             victim.kill().unwrap();
