@@ -30,6 +30,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
