@@ -50,7 +50,8 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) key: Key,
     pub(crate) values: Vec<(&'static str, String)>,
-    pub(crate) details: Option<ErrorDetails>,
+    /// In a box, because every result of a handler has room for it.
+    pub(crate) details: Option<Box<ErrorDetails>>,
     /// For the log only.
     pub(crate) cause: Option<String>,
 }

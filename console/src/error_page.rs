@@ -74,7 +74,7 @@ fn written(was: Response, error: ApiError, language: Language, id: &str) -> Resp
         code: error.key.name().to_owned(),
         message: render(error.key, language, &values),
         request_id: id.to_owned(),
-        details: error.details,
+        details: error.details.map(|details| *details),
     };
     let mut response = (error.status, axum::Json(body)).into_response();
     // What the handler or a layer has set beside the body stays, `Allow` for example.
