@@ -2,9 +2,13 @@
 //! of the catalogue: fields are written by name.
 //!
 //! Layout of version 1, integers as LEB128, signed ones zigzag, texts and bytes with their length in front:
-//! version, id (16 bytes), time, received minus time, class, product, service, other services, categories,
-//! fields (name, value), attributes (name, value), raw, issues (kind, detail). Optional texts and lists begin with a
-//! count. A value is a tag and what the tag says.
+//! version, id (16 bytes), time, received minus time, class, product, service, other services, categories, raw,
+//! attributes (name, value), fields (name, value), issues (kind, detail). Optional texts and lists begin with a count.
+//! A value is a tag and what the tag says.
+//!
+//! Structured sources have nearly all of their names and values in `raw` already, in the same order. So the texts of
+//! attributes may be places in `raw`: how far after the place before, and how long. Both hardly change from event to
+//! event, and compress to little. A field whose value is that of an attribute is the number of that attribute.
 
 use std::net::IpAddr;
 
@@ -41,17 +45,27 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
     put_texts(out, event.logsource.service.as_slice());
     put_texts(out, &event.logsource.other_services);
     put_texts(out, &event.logsource.categories);
+    put_bytes(out, &event.raw);
+    let mut places = Places { raw: &event.raw, at: 0 };
+    put_len(out, event.attrs.len());
+    for (name, value) in &event.attrs {
+        // A name is written as a value is, so that it may be a place too.
+        put_text(out, name, &mut places);
+        put_value(out, value, 0, &mut places);
+    }
+    let mut nowhere = Places { raw: &[], at: 0 };
     put_len(out, event.fields.len());
     for (field, value) in &event.fields {
         put_bytes(out, field.name().as_bytes());
-        put_value(out, value, 0);
+        let worth = matches!(value, Value::Text(text) if text.len() >= PLACE_LEN_MIN);
+        match event.attrs.iter().position(|(_, other)| worth && other == value) {
+            Some(attr) => {
+                out.push(ATTR_TAG);
+                put_len(out, attr);
+            }
+            None => put_value(out, value, 0, &mut nowhere),
+        }
     }
-    put_len(out, event.attrs.len());
-    for (name, value) in &event.attrs {
-        put_bytes(out, name.as_bytes());
-        put_value(out, value, 0);
-    }
-    put_bytes(out, &event.raw);
     put_len(out, event.issues.len());
     for issue in &event.issues {
         put_bytes(out, issue.kind.name().as_bytes());
@@ -59,9 +73,51 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
     }
 }
 
+const TEXT_TAG: u8 = 7;
+const PLACE_TAG: u8 = 9;
+const ATTR_TAG: u8 = 10;
+/// Shorter texts are not worth a place.
+const PLACE_LEN_MIN: usize = 3;
+/// How far ahead a text is looked for.
+const LOOK_AHEAD: usize = 256;
+
+/// Finds texts in `raw`, each after the one before.
+struct Places<'a> {
+    raw: &'a [u8],
+    /// End of the last one that was found.
+    at: usize,
+}
+
+impl Places<'_> {
+    /// How far after the last text this one stands.
+    fn find(&mut self, text: &str) -> Option<usize> {
+        if text.len() < PLACE_LEN_MIN {
+            return None;
+        }
+        let end = self.raw.len().min(self.at.saturating_add(LOOK_AHEAD).saturating_add(text.len()));
+        let gap = memchr::memmem::find(self.raw.get(self.at..end)?, text.as_bytes())?;
+        self.at += gap + text.len();
+        Some(gap)
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str, places: &mut Places<'_>) {
+    match places.find(text) {
+        Some(gap) => {
+            out.push(PLACE_TAG);
+            put_len(out, gap);
+            put_len(out, text.len());
+        }
+        None => {
+            out.push(TEXT_TAG);
+            put_bytes(out, text.as_bytes());
+        }
+    }
+}
+
 /// Reads one event that takes up all of `bytes`. Never panics, whatever the bytes are.
 pub fn decode(bytes: &[u8]) -> Result<Event, CodecError> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = Reader { bytes, at: 0, raw: &[], place: 0 };
     let version = reader.byte()?;
     if version != VERSION {
         return Err(CodecError::Version { found: version });
@@ -79,27 +135,27 @@ pub fn decode(bytes: &[u8]) -> Result<Event, CodecError> {
         LogSource { product: reader.texts()?.pop(), service: reader.texts()?.pop(), ..LogSource::default() };
     logsource.other_services.extend(reader.texts()?);
     logsource.categories.extend(reader.texts()?);
-    let mut event = Event::new(id, Timestamp::from_nanos(received), Vec::new().into());
+    let raw = reader.slice()?;
+    reader.raw = raw;
+    let mut event = Event::new(id, Timestamp::from_nanos(received), raw.to_vec().into());
     event.time = Timestamp::from_nanos(time);
     event.class = class;
     event.logsource = logsource;
-    let mut unknown = Vec::new();
+    let attrs = reader.count()?;
+    event.attrs.reserve(attrs);
+    for _ in 0..attrs {
+        let Value::Text(name) = reader.value(0)? else { return Err(reader.damaged("a name that is no text")) };
+        event.attrs.push((name, reader.value(0)?));
+    }
     for _ in 0..reader.count()? {
         let name = reader.text()?;
-        let value = reader.value(0)?;
+        let value = reader.field_value(&event.attrs)?;
         // A field that has left the catalogue since stays findable under its name.
         match field_by_name(&name) {
             Some(field) => event.fields.push((field, value)),
-            None => unknown.push((name, value)),
+            None => event.attrs.push((name, value)),
         }
     }
-    let attrs = reader.count()?;
-    event.attrs.reserve(attrs + unknown.len());
-    for _ in 0..attrs {
-        event.attrs.push((reader.text()?, reader.value(0)?));
-    }
-    event.attrs.append(&mut unknown);
-    event.raw = reader.slice()?.to_vec().into();
     for _ in 0..reader.count()? {
         let kind = IssueKind::from_name(&reader.text()?).unwrap_or(IssueKind::Malformed);
         event.issues.push(Issue { kind, detail: reader.text()? });
@@ -138,7 +194,7 @@ fn put_texts(out: &mut Vec<u8>, texts: &[CompactString]) {
     }
 }
 
-fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize) {
+fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize, places: &mut Places<'_>) {
     match value {
         Value::Null => out.push(0),
         Value::Bool(false) => out.push(1),
@@ -159,16 +215,13 @@ fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize) {
             out.push(6);
             out.extend_from_slice(&address.octets());
         }
-        Value::Text(text) => {
-            out.push(7);
-            put_bytes(out, text.as_bytes());
-        }
+        Value::Text(text) => put_text(out, text, places),
         Value::List(_) if depth >= DEPTH_MAX => out.push(0),
         Value::List(values) => {
             out.push(8);
             put_len(out, values.len());
             for value in values {
-                put_value(out, value, depth + 1);
+                put_value(out, value, depth + 1, places);
             }
         }
     }
@@ -177,6 +230,9 @@ fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize) {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    raw: &'a [u8],
+    /// End of the last text that was a place in `raw`.
+    place: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -237,6 +293,27 @@ impl<'a> Reader<'a> {
         (0..self.count()?).map(|_| self.text()).collect()
     }
 
+    fn place(&mut self) -> Result<CompactString, CodecError> {
+        let mut number = || self.unsigned().map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let (gap, len) = (number()?, number()?);
+        let start = self.place.saturating_add(gap);
+        let end = start.saturating_add(len);
+        let text = self.raw.get(start..end).ok_or_else(|| self.damaged("a place outside of the raw bytes"))?;
+        self.place = end;
+        CompactString::from_utf8(text).map_err(|_| self.damaged("a text that is not UTF-8"))
+    }
+
+    /// The value of a field, which may be that of an attribute.
+    fn field_value(&mut self, attrs: &[(CompactString, Value)]) -> Result<Value, CodecError> {
+        if self.bytes.get(self.at) != Some(&ATTR_TAG) {
+            return self.value(0);
+        }
+        self.at += 1;
+        let attr = usize::try_from(self.unsigned()?).unwrap_or(usize::MAX);
+        let attr = attrs.get(attr).ok_or_else(|| self.damaged("an attribute that is not there"))?;
+        Ok(attr.1.clone())
+    }
+
     fn value(&mut self, depth: usize) -> Result<Value, CodecError> {
         Ok(match self.byte()? {
             0 => Value::Null,
@@ -246,7 +323,8 @@ impl<'a> Reader<'a> {
             4 => Value::Float(f64::from_le_bytes(self.array()?)),
             5 => Value::Ip(IpAddr::from(self.array::<4>()?)),
             6 => Value::Ip(IpAddr::from(self.array::<16>()?)),
-            7 => Value::Text(self.text()?),
+            TEXT_TAG => Value::Text(self.text()?),
+            PLACE_TAG => Value::Text(self.place()?),
             8 if depth < DEPTH_MAX => {
                 Value::List((0..self.count()?).map(|_| self.value(depth + 1)).collect::<Result<_, _>>()?)
             }
@@ -325,6 +403,23 @@ mod tests {
         fn any_bytes_can_be_tried(bytes in any::<Vec<u8>>()) {
             let _ = decode(&bytes);
         }
+    }
+
+    #[test]
+    fn texts_of_structured_events_are_places_in_the_raw_bytes() {
+        let raw =
+            r#"{"Image":"C:\\Windows\\System32\\svchost.exe","User":"NT AUTHORITY\\SYSTEM","Computer":"dc01.example"}"#;
+        let mut event =
+            Event::new(EventId::from_bytes([1; 16]), Timestamp::from_secs(1), raw.as_bytes().to_vec().into());
+        event.attrs.push(("Image".into(), "C:\\Windows\\System32\\svchost.exe".into())); // escaped in `raw`
+        event.attrs.push(("Computer".into(), "dc01.example".into()));
+        event.attrs.push(("User".into(), "before the last one".into()));
+        event.set(canh_schema::field::HOST_NAME, "dc01.example");
+        let mut bytes = Vec::new();
+        encode(&event, &mut bytes);
+        assert_eq!(decode(&bytes), Ok(event));
+        assert!(bytes.len() < raw.len() + 120, "{} bytes", bytes.len());
+        assert_eq!(String::from_utf8_lossy(&bytes).matches("dc01.example").count(), 1);
     }
 
     #[test]
