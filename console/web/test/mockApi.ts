@@ -63,7 +63,8 @@ export class MockApi {
       language: request.headers.get('Accept-Language'),
     }
     this.asked.push(asked)
-    const answer = this.answers.get(`${request.method} ${path}`)?.(asked) ?? new Refusal(404, 'not mocked')
+    const given = this.answers.get(`${request.method} ${path}`)
+    const answer = given ? given(asked) : new Refusal(404, 'not mocked')
     if (answer instanceof Error) throw answer
     if (answer instanceof Refusal) {
       const { status, message, code, details } = answer

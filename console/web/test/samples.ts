@@ -24,7 +24,7 @@ export function sampleEvent(change: Partial<Schemas['EventView']> = {}): Schemas
 
 export function samplePage(items: Schemas['EventView'][], next?: string): Schemas['EventPage'] {
   const range = { from: '2026-01-31T00:00:00Z', to: '2026-01-31T02:00:00Z' }
-  return { items, took_ms: 3, outcome: { kind: 'complete' }, ...range, ...(next ? { next } : {}) }
+  return { items, hints: [], took_ms: 3, outcome: { kind: 'complete' }, ...range, ...(next ? { next } : {}) }
 }
 
 export function sampleHistogram(counts: number[]): Schemas['HistogramView'] {

@@ -533,12 +533,12 @@ export interface components {
         ErrorDetails: {
             /**
              * Format: int32
-             * @description Where the query went wrong, in characters from 1.
+             * @description Where the query went wrong, in characters from 1; with `length` the place to mark.
              */
             column?: number | null;
             /**
              * Format: int32
-             * @description How many characters are meant; 0 at the end of the query.
+             * @description How many characters are wrong, at least 1.
              */
             length?: number | null;
             /** @description Parameter or field of the request. */
@@ -548,7 +548,7 @@ export interface components {
              * @description Try again after so many seconds.
              */
             retry_after_s?: number | null;
-            /** @description What may have been meant, to be put in place of the characters. */
+            /** @description What to write instead, in words. */
             suggestion?: string | null;
         };
         /** @enum {string} */
@@ -581,6 +581,8 @@ export interface components {
         EventPage: {
             /** @description The range that was searched, so that a link can be absolute. */
             from: components["schemas"]["Time"];
+            /** @description What may be a mistake in the query although it can be understood. */
+            hints: components["schemas"]["QueryHint"][];
             items: components["schemas"]["EventView"][];
             /** @description Give it as `before` to get the next, older page; absent on the last page. */
             next?: string | null;
@@ -740,6 +742,12 @@ export interface components {
             theme: components["schemas"]["Theme"];
             /** @description Name of the IANA database, for example `Asia/Ho_Chi_Minh`. */
             time_zone: string;
+        };
+        /** @description A name in the query that is no known field, and nearly is one. */
+        QueryHint: {
+            field: string;
+            /** @description The name that was perhaps meant. */
+            suggestion: string;
         };
         /** @enum {string} */
         RoleName: "viewer" | "analyst" | "lead" | "noc" | "oncall" | "auditor" | "admin";

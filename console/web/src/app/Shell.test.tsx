@@ -50,7 +50,8 @@ test('signing out ends on the sign-in page', async () => {
 })
 
 test('an address that is no page says so', async () => {
-  new MockApi()
+  const api = new MockApi()
   renderApp('/nowhere')
   expect(await screen.findByText('There is no such page')).toBeVisible()
+  expect(api.asked).toEqual([])
 })

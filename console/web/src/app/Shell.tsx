@@ -4,7 +4,8 @@ import { ActionIcon, Drawer, UnstyledButton } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconKeyboard, IconMenu2 } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
-import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
+import { Link, Outlet, useNavigate, useRouter } from '@tanstack/react-router'
+import { useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { sessionQuery } from '~/api/session'
@@ -19,7 +20,7 @@ import { UserMenu } from './UserMenu'
 export function Shell() {
   const { t } = useTranslation()
   const navigate = useNavigate()
-  const location = useLocation()
+  const router = useRouter()
   const session = useQuery(sessionQuery())
   const [help, { open: openHelp, close: closeHelp }] = useDisclosure(false)
   const [menu, { open: openMenu, close: closeMenu }] = useDisclosure(false)
@@ -29,7 +30,12 @@ export function Shell() {
     ...Object.fromEntries(NAVIGATION.map(({ key, to }) => [`g ${key}`, () => void navigate({ to })])),
   })
 
-  if (session.data?.state === 'signed_out') return <Navigate to="/login" search={{ next: location.href }} />
+  // The routes decide where somebody without a session goes; here they are only asked again.
+  const isOver = session.data?.state === 'signed_out'
+  useEffect(() => {
+    if (isOver) void router.invalidate()
+  }, [isOver, router])
+  if (isOver) return null
 
   const links = (
     <nav aria-label={t('nav.label')} className={styles.links}>

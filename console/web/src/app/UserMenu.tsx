@@ -4,7 +4,6 @@ import { Button, Menu, TextInput, UnstyledButton } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
 import { IconLogout, IconUserCircle } from '@tabler/icons-react'
 import { useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
 import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
@@ -22,12 +21,9 @@ function tell(error: unknown) {
 export function UserMenu({ session }: { session: Session | undefined }) {
   const { t } = useTranslation()
   const client = useQueryClient()
-  const navigate = useNavigate()
   const name = session?.user?.name ?? ''
   const leave = () => {
-    signOut(client)
-      .then(() => navigate({ to: '/login', search: { next: '/' } }))
-      .catch(tell)
+    signOut(client).catch(tell)
   }
   return (
     <Menu position="top-start" width={260}>

@@ -270,6 +270,7 @@ export const en = {
     attrs: 'As the source named them',
     noIssues: 'Everything in this event was understood.',
     received: 'Received',
+    hint: 'No event has a field {{field}}. Did you mean {{suggestion}}?',
     stopped: 'The search was stopped',
     fixQuery: 'The query cannot be run',
     fixQueryHint: 'Mend the place that is marked above, then run it again.',

@@ -267,6 +267,7 @@ export const vi: Vietnamese = {
     attrs: 'Theo tên của nguồn gửi',
     noIssues: 'Mọi phần của sự kiện đều đọc được.',
     received: 'Nhận lúc',
+    hint: 'Không sự kiện nào có trường {{field}}. Có phải bạn muốn viết {{suggestion}}?',
     stopped: 'Đã dừng tìm kiếm',
     fixQuery: 'Không chạy được truy vấn',
     fixQueryHint: 'Hãy sửa chỗ được đánh dấu ở trên rồi chạy lại.',

@@ -25,7 +25,7 @@ function events(params) {
   if (q.includes('((')) return refusal(400, 'query_invalid', 'không đọc được truy vấn tại cột 9: this `(` is not closed', { column: q.indexOf('((') + 1, length: 1, suggestion: 'add a `)`' })
   const offset = Number(params.get('before') ?? 0)
   const all = q.includes('nothing') ? [] : Array.from({ length: 200 }, (_, n) => event(offset + n))
-  return { body: { items: all, ...(all.length && offset < 600 ? { next: String(offset + 200) } : {}), from: params.get('from'), to: params.get('to'), took_ms: 23, outcome: { kind: 'complete' } } }
+  return { body: { items: all, ...(all.length && offset < 600 ? { next: String(offset + 200) } : {}), from: params.get('from'), to: params.get('to'), took_ms: 23, hints: q.includes('user.nam:') ? [{ field: 'user.nam', suggestion: 'user.name' }] : [], outcome: { kind: 'complete' } } }
 }
 
 function answer(method, path, params, body) {

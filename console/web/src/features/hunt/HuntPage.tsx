@@ -16,6 +16,7 @@ import { EventDetails } from './EventDetails'
 import { EventList } from './EventList'
 import { FieldSidebar } from './FieldSidebar'
 import { DEFAULT_COLUMNS, DEFAULT_RANGE, type HuntSearch } from './filter'
+import { Hints } from './Hints'
 import { Histogram } from './Histogram'
 import styles from './hunt.module.css'
 import { LiveBar } from './LiveBar'
@@ -109,6 +110,7 @@ export function HuntPage() {
         }}
       />
       {queryError && <QueryError query={hunt.q} error={queryError} />}
+      {!queryError && !live && <Hints hints={events.data?.pages[0]?.hints ?? []} />}
       {!queryError && live && <LiveBar tail={tail} paused={paused} onPause={() => setPaused(!paused)} />}
       {!queryError && !live && (
         <Histogram
