@@ -47,7 +47,7 @@ pub struct FeedConfig {
 
 impl Default for FeedConfig {
     fn default() -> Self {
-        Self { cache_bytes: ByteSize::mib(48) }
+        Self { cache_bytes: ByteSize::mib(24) }
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use canh_schema::{ByteSize, Event, EventBatch, Position, Value};
+use canh_schema::{ByteSize, Event, EventBatch, FieldId, Position, Value};
+use compact_str::CompactString;
 use parking_lot::{Condvar, Mutex};
 use tracing::{error, warn};
 
@@ -20,6 +21,8 @@ use crate::journal::{Journal, JournalError, JournalReader};
 const STAGE: &str = "journal";
 /// Readers that are kept open for consumers that come back.
 const READERS_MAX: usize = 4;
+/// Consumers that keep up ask for a batch within moments; whoever comes later reads the disk.
+const KEEP: Duration = Duration::from_secs(10);
 /// How long to wait before the disk is asked again after it failed.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -66,6 +69,7 @@ enum Slot {
     Ready {
         batch: Arc<EventBatch>,
         bytes: usize,
+        since: Instant,
     },
 }
 
@@ -142,6 +146,7 @@ impl Feed {
         let inner = &*self.inner;
         let progress = inner.journal.wait(after, until);
         if progress.durable <= after {
+            inner.cache.lock().evict(inner.cache_bytes, inner.journal.released());
             return if progress.closed { Pull::Closed } else { Pull::Idle };
         }
         match inner.look(after) {
@@ -255,7 +260,7 @@ impl Mark<'_> {
         let bytes = memory_of(&batch);
         let released = self.inner.journal.released();
         let mut cache = self.inner.cache.lock();
-        cache.slots.insert(self.after, Slot::Ready { batch, bytes });
+        cache.slots.insert(self.after, Slot::Ready { batch, bytes, since: Instant::now() });
         cache.bytes += bytes;
         cache.evict(self.inner.cache_bytes, released);
         drop(cache);
@@ -273,15 +278,17 @@ impl Drop for Mark<'_> {
 }
 
 impl Cache {
-    /// Removes what every consumer has passed, then the oldest until the rest fits.
+    /// Removes what every consumer has passed and what is old, then the oldest until the rest fits.
     fn evict(&mut self, bytes_max: usize, released: Position) {
         loop {
             let oldest = self.slots.iter().find_map(|(after, slot)| match slot {
                 Slot::Decoding => None,
-                Slot::Ready { bytes, .. } => Some((*after, *bytes)),
+                Slot::Ready { bytes, since, .. } => Some((*after, *bytes, *since)),
             });
             match oldest {
-                Some((after, bytes)) if after < released || self.bytes > bytes_max => {
+                Some((after, bytes, since))
+                    if after < released || self.bytes > bytes_max || since.elapsed() > KEEP =>
+                {
                     self.slots.remove(&after);
                     self.bytes -= bytes;
                 }
@@ -291,31 +298,32 @@ impl Cache {
     }
 }
 
+/// What an allocation costs beside its bytes, about.
+const ALLOCATION: usize = 16;
+
 /// About how much memory a batch holds. Texts of up to 24 bytes are inside their value.
 fn memory_of(batch: &EventBatch) -> usize {
-    batch.events.iter().map(memory_of_event).sum::<usize>() + size_of::<EventBatch>()
+    let events = batch.events.capacity() * size_of::<Event>();
+    events + batch.events.iter().map(heap_of_event).sum::<usize>() + size_of::<EventBatch>()
 }
 
-fn memory_of_event(event: &Event) -> usize {
+fn heap_of_event(event: &Event) -> usize {
     let fields: usize = event.fields.iter().map(|(_, value)| heap_of(value)).sum();
-    let attrs: usize = event
-        .attrs
-        .iter()
-        .map(|(name, value)| {
-            let name_heap = if name.is_heap_allocated() { name.capacity() } else { 0 };
-            size_of_val(name) + size_of_val(value) + name_heap + heap_of(value)
-        })
-        .sum();
-    let spilled = if event.fields.spilled() { event.fields.capacity() * size_of::<Value>() } else { 0 };
-    size_of::<Event>() + event.raw.len() + fields + spilled + attrs
+    let attrs: usize = event.attrs.iter().map(|(name, value)| heap_of_text(name) + heap_of(value)).sum();
+    let spilled = if event.fields.spilled() { event.fields.capacity() * size_of::<(FieldId, Value)>() } else { 0 };
+    event.raw.len() + fields + spilled + attrs + event.attrs.capacity() * size_of::<(CompactString, Value)>() + 2 * ALLOCATION
 }
 
 fn heap_of(value: &Value) -> usize {
     match value {
-        Value::Text(text) if text.is_heap_allocated() => text.capacity(),
-        Value::List(values) => values.iter().map(|value| size_of::<Value>() + heap_of(value)).sum(),
+        Value::Text(text) => heap_of_text(text),
+        Value::List(values) => ALLOCATION + values.iter().map(|value| size_of::<Value>() + heap_of(value)).sum::<usize>(),
         _ => 0,
     }
+}
+
+fn heap_of_text(text: &CompactString) -> usize {
+    if text.is_heap_allocated() { text.capacity() + ALLOCATION } else { 0 }
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ impl Client {
             .get(format!("{}{path}", self.base))
             .query_pairs(query.iter().copied())
             .header("authorization", format!("Bearer {}", self.token))
+            .header("accept-language", language())
             .call()
             .with_context(|| format!("cannot reach the server at {}; start it with `canh serve`", self.base))?;
         if response.status().is_success() {
@@ -116,6 +117,12 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// The language of the terminal, as POSIX names it (`vi_VN.UTF-8`); English if it is neither.
+fn language() -> &'static str {
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    if set.is_some_and(|value| value.starts_with("vi")) { "vi" } else { "en" }
 }
 
 /// Whether to go on.

@@ -154,7 +154,7 @@ fn wait_stored(client: &Client, lines: u64) -> anyhow::Result<()> {
     let begin = Instant::now();
     let query = [
         ("q", "class:log AND NOT product:canh"),
-        ("from", "2000-01-01T00:00:00Z"),
+        ("from", "1900-01-01T00:00:00Z"),
         ("to", "2100-01-01T00:00:00Z"),
         ("buckets", "1"),
     ];

@@ -70,6 +70,8 @@ impl Indexer {
                     self.append(batch, handle)?;
                     waiting += 1;
                 }
+                // A commit of nothing is cheap, and lets the store put away what it has not used for a while.
+                Pull::Idle if waiting == 0 => self.commit(handle)?,
                 Pull::Idle => (),
                 Pull::Closed => {
                     self.commit(handle)?;

@@ -23,6 +23,10 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command, ConfigCommand, RulesCommand};
 use crate::config::ServerConfig;
 
+/// Gives memory back after a burst; the system's allocator keeps most of it. Figures: `docs/decisions/crates.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The command line or the configuration is wrong.
 const USAGE: u8 = 2;
 

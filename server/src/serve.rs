@@ -178,8 +178,7 @@ impl Server {
         notes.save(data)?;
         fs::write(data.join(client::ADDRESS_FILE), format!("{console}\n"))
             .context("cannot write into the data directory")?;
-        let token = secret::random();
-        secret::write(&data.join(client::TOKEN_FILE), &token)?;
+        let token = secret::load_or_make(&data.join(client::TOKEN_FILE))?;
         let now = Timestamp::now();
         self.state
             .put_api_token(ApiToken {

@@ -50,7 +50,7 @@ impl Api {
         let mut before: Option<String> = None;
         loop {
             let mut parameters =
-                vec![("q", query), ("from", "2000-01-01T00:00:00Z"), ("to", "2100-01-01T00:00:00Z"), ("limit", "1000")];
+                vec![("q", query), ("from", "1900-01-01T00:00:00Z"), ("to", "2100-01-01T00:00:00Z"), ("limit", "1000")];
             if let Some(before) = &before {
                 parameters.push(("before", before));
             }
@@ -66,7 +66,7 @@ impl Api {
     /// How many events match.
     pub fn count(&self, query: &str) -> anyhow::Result<u64> {
         let parameters =
-            [("q", query), ("from", "2000-01-01T00:00:00Z"), ("to", "2100-01-01T00:00:00Z"), ("buckets", "1")];
+            [("q", query), ("from", "1900-01-01T00:00:00Z"), ("to", "2100-01-01T00:00:00Z"), ("buckets", "1")];
         let answer = self.get("/api/v1/events/histogram", &parameters)?;
         answer["total"].as_u64().context("the histogram has a total")
     }

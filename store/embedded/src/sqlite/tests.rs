@@ -1,3 +1,5 @@
+//! What only a database on disk can get wrong: damage, foreign files, power cuts, several programs.
+
 use std::fs;
 use std::path::Path;
 
