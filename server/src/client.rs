@@ -20,7 +20,8 @@ const ANSWER_MAX: u64 = 256 << 20;
 pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
-    token: String,
+    /// `None` asks as somebody who is not signed in.
+    token: Option<String>,
 }
 
 impl Client {
@@ -41,7 +42,12 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(5)))
             .build()
             .new_agent();
-        Ok(Self { agent, base, token: read(TOKEN_FILE)? })
+        Ok(Self { agent, base, token: Some(read(TOKEN_FILE)?) })
+    }
+
+    /// The same server, asked without a token.
+    pub(crate) fn anonymous(self) -> Self {
+        Self { token: None, ..self }
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -49,11 +55,11 @@ impl Client {
     }
 
     fn open(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
-        let response = self
-            .agent
-            .get(format!("{}{path}", self.base))
-            .query_pairs(query.iter().copied())
-            .header("authorization", format!("Bearer {}", self.token))
+        let mut request = self.agent.get(format!("{}{path}", self.base)).query_pairs(query.iter().copied());
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = request
             .header("accept-language", language())
             .call()
             .with_context(|| format!("cannot reach the server at {}; start it with `canh serve`", self.base))?;
@@ -121,7 +127,9 @@ impl Client {
 
 /// The language of the terminal, as POSIX names it (`vi_VN.UTF-8`); English if it is neither.
 fn language() -> &'static str {
-    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     if set.is_some_and(|value| value.starts_with("vi")) { "vi" } else { "en" }
 }
 

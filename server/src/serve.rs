@@ -224,7 +224,7 @@ fn setup_link(console: SocketAddr, token: &str) -> String {
 pub(crate) fn print_setup_link(data: &Path) -> anyhow::Result<()> {
     let address = fs::read_to_string(data.join(client::ADDRESS_FILE))
         .context("no server has been started with this data directory")?;
-    let session = client::Client::of(data)?.get("/api/v1/session", &[])?;
+    let session = client::Client::of(data)?.anonymous().get("/api/v1/session", &[])?;
     // A file that is not there means that there is a user.
     if let (Ok(token), "setup_required") =
         (fs::read_to_string(data.join(SETUP_FILE)), session["state"].as_str().unwrap_or("setup_required"))

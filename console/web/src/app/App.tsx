@@ -15,6 +15,9 @@ import { cssVariables, SCHEME_STORAGE_KEY, theme } from './theme'
 
 const schemes = localStorageColorSchemeManager({ key: SCHEME_STORAGE_KEY })
 
+/** The server puts the nonce of its style policy into the page; without one, nothing asks for it. */
+const styleNonce = () => document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? ''
+
 interface AppProps {
   queryClient: QueryClient
   router: AppRouter
@@ -28,6 +31,7 @@ export function App({ queryClient, router }: AppProps) {
         cssVariablesResolver={cssVariables}
         colorSchemeManager={schemes}
         defaultColorScheme="dark"
+        getStyleNonce={styleNonce}
       >
         <ReaderProvider>
           <Notifications position="bottom-right" autoClose={4_000} limit={3} />
