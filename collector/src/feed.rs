@@ -286,9 +286,7 @@ impl Cache {
                 Slot::Ready { bytes, since, .. } => Some((*after, *bytes, *since)),
             });
             match oldest {
-                Some((after, bytes, since))
-                    if after < released || self.bytes > bytes_max || since.elapsed() > KEEP =>
-                {
+                Some((after, bytes, since)) if after < released || self.bytes > bytes_max || since.elapsed() > KEEP => {
                     self.slots.remove(&after);
                     self.bytes -= bytes;
                 }
@@ -311,13 +309,20 @@ fn heap_of_event(event: &Event) -> usize {
     let fields: usize = event.fields.iter().map(|(_, value)| heap_of(value)).sum();
     let attrs: usize = event.attrs.iter().map(|(name, value)| heap_of_text(name) + heap_of(value)).sum();
     let spilled = if event.fields.spilled() { event.fields.capacity() * size_of::<(FieldId, Value)>() } else { 0 };
-    event.raw.len() + fields + spilled + attrs + event.attrs.capacity() * size_of::<(CompactString, Value)>() + 2 * ALLOCATION
+    event.raw.len()
+        + fields
+        + spilled
+        + attrs
+        + event.attrs.capacity() * size_of::<(CompactString, Value)>()
+        + 2 * ALLOCATION
 }
 
 fn heap_of(value: &Value) -> usize {
     match value {
         Value::Text(text) => heap_of_text(text),
-        Value::List(values) => ALLOCATION + values.iter().map(|value| size_of::<Value>() + heap_of(value)).sum::<usize>(),
+        Value::List(values) => {
+            ALLOCATION + values.iter().map(|value| size_of::<Value>() + heap_of(value)).sum::<usize>()
+        }
         _ => 0,
     }
 }
