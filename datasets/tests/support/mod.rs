@@ -8,12 +8,12 @@ use canh_detection::{Engine, EngineConfig, load_paths};
 use canh_schema::{EventBatch, Finding, Position, Timestamp};
 
 /// The folder of the shipped rules.
-pub fn rules() -> PathBuf {
+pub(crate) fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules")
 }
 
 /// An engine with these rules; every one of them must load.
-pub fn engine(paths: &[PathBuf]) -> Engine {
+pub(crate) fn engine(paths: &[PathBuf]) -> Engine {
     let engine = Engine::new(load_paths(paths), EngineConfig::default());
     let problems: Vec<String> = engine.problems().iter().map(ToString::to_string).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -22,7 +22,7 @@ pub fn engine(paths: &[PathBuf]) -> Engine {
 }
 
 /// Decodes lines as one batch.
-pub fn events(lines: &[u8], format: Option<&str>, host: &str, position: u64, received: Timestamp) -> EventBatch {
+pub(crate) fn events(lines: &[u8], format: Option<&str>, host: &str, position: u64, received: Timestamp) -> EventBatch {
     let mut envelope = Envelope::new(Door::Import, received, Framing::Lines, Bytes::copy_from_slice(lines));
     envelope.format = format.map(Into::into);
     envelope.host = Some(host.into());
@@ -30,7 +30,7 @@ pub fn events(lines: &[u8], format: Option<&str>, host: &str, position: u64, rec
 }
 
 /// What the engine finds in a batch.
-pub fn findings(engine: &mut Engine, batch: &EventBatch) -> Vec<Finding> {
+pub(crate) fn findings(engine: &mut Engine, batch: &EventBatch) -> Vec<Finding> {
     let mut found = Vec::new();
     engine.evaluate(batch, &mut found);
     found
