@@ -21,7 +21,6 @@ use super::connection::{self, Limits, Protocol};
 use super::intake::Intake;
 use super::otlp::{Logs, Metrics, Signal};
 use super::{BindError, BoundDoor, listen_tcp, ndjson, otlp_http};
-use crate::config::{de_byte_size, de_duration};
 use crate::envelope::Door;
 use crate::journal::JournalError;
 use crate::token::check_bearer;
@@ -37,23 +36,23 @@ pub struct HttpConfig {
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Longest OTLP message after decompression. A longer one is refused.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// Longest body of newline-delimited JSON after decompression. It is journaled while it comes in.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub body_max: ByteSize,
     /// Longest line or array element; the rest of a longer one is cut off and counted.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub line_max: ByteSize,
     /// Connections at the same time. More are closed at once and counted.
     pub connections_max: NonZeroUsize,
     /// Bodies received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
     /// A connection on which nothing arrives for so long is closed.
-    #[serde(deserialize_with = "de_duration")]
+    #[serde(with = "canh_config::duration")]
     pub idle_timeout: Duration,
     /// A body must have arrived and be durable within this time.
-    #[serde(deserialize_with = "de_duration")]
+    #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
 }
 

@@ -29,7 +29,6 @@ use super::connection::{self, Limits, Peer, Protocol};
 use super::intake::Intake;
 use super::otlp::{self, Logs, Metrics, Signal};
 use super::{BindError, BoundDoor, listen_tcp};
-use crate::config::{de_byte_size, de_duration};
 use crate::envelope::Door;
 use crate::journal::JournalError;
 use crate::token::check_bearer;
@@ -48,17 +47,17 @@ pub struct OtlpGrpcConfig {
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Longest message after decompression. A longer one is refused.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// Connections at the same time. More are closed at once and counted.
     pub connections_max: NonZeroUsize,
     /// Messages received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
     /// A connection on which nothing arrives for so long is closed.
-    #[serde(deserialize_with = "de_duration")]
+    #[serde(with = "canh_config::duration")]
     pub idle_timeout: Duration,
     /// A message must have arrived and be durable within this time.
-    #[serde(deserialize_with = "de_duration")]
+    #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
 }
 

@@ -26,7 +26,6 @@ use super::intake::Intake;
 use super::lines::{LineSplitter, Ready};
 use super::octets::{BadFrame, OctetSplitter, StreamFraming, detect};
 use super::{BindError, BoundDoor, listen_tcp};
-use crate::config::{de_byte_size, de_duration};
 use crate::drops::DropReason;
 use crate::envelope::{Door, Envelope, Framing};
 
@@ -46,18 +45,18 @@ pub struct SyslogTcpConfig {
     /// Address to listen on. The well-known port is 514.
     pub listen: SocketAddr,
     /// Longest message kept; the rest of a longer one is cut off and counted.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// Messages of one connection are journaled in pieces of this size, or as soon as no more have come.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub batch_size: ByteSize,
     /// Connections at the same time. More are closed at once and counted.
     pub connections_max: NonZeroUsize,
     /// A connection on which nothing arrives for so long is closed.
-    #[serde(deserialize_with = "de_duration")]
+    #[serde(with = "canh_config::duration")]
     pub idle_timeout: Duration,
     /// A message that has begun must go on within this time, or the connection is closed.
-    #[serde(deserialize_with = "de_duration")]
+    #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
     /// Name of the format of the text inside the messages; left out, it is recognised.
     pub format: Option<String>,

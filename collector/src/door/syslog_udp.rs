@@ -27,7 +27,6 @@ use tracing::{error, info};
 
 use super::intake::Intake;
 use super::{BindError, BoundDoor};
-use crate::config::de_byte_size;
 use crate::drops::DropReason;
 use crate::envelope::{Cut, Door, Envelope, Framing, RecordList};
 use crate::sources::{Seen, SourceKey};
@@ -52,10 +51,10 @@ pub struct SyslogUdpConfig {
     /// Address to receive on. The well-known port is 514.
     pub listen: SocketAddr,
     /// Longest message kept; the rest of a longer one is cut off and counted.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// The kernel's buffer for datagrams that wait. The kernel may allow less (`net.core.rmem_max`).
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub receive_buffer: ByteSize,
     /// Batches on their way into the journal. When full, datagrams wait in the kernel's buffer.
     pub queue_len: NonZeroUsize,

@@ -22,7 +22,6 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::config::de_byte_size;
 use crate::envelope::{Envelope, EnvelopeError};
 use seen::Seen;
 use writer::{Append, Request, Writer};
@@ -34,18 +33,18 @@ pub struct JournalConfig {
     /// Folder of the journal. A relative path starts at the data folder.
     pub dir: PathBuf,
     /// Size of all records together. When it is reached, senders are told to wait until older records are stored.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub bytes_max: ByteSize,
     /// Size of one file. Space is freed by whole files.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub segment_max: ByteSize,
     /// Longest batch.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub batch_max: ByteSize,
     /// Batches waiting to be written. When full, doors wait.
     pub queue_len: NonZeroUsize,
     /// Bytes waiting to be written. When full, doors wait.
-    #[serde(deserialize_with = "de_byte_size")]
+    #[serde(with = "canh_config::byte_size")]
     pub queue_bytes: ByteSize,
 }
 
