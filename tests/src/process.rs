@@ -1,7 +1,7 @@
 //! Child processes that do not outlive the test, and what the kernel says of them.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -91,9 +91,16 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     found.with_context(|| format!("`{name}` is not built; run `cargo build --workspace --bins`"))
 }
 
-/// A TCP and UDP port of the loopback interface that nobody uses now.
+/// A TCP and UDP port of the loopback interface that nobody uses now. It lies below the range from which the kernel
+/// takes ports for clients, so that no connection of another test takes it before the server does.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    for _ in 0..100 {
+        let port = rand::random_range(10_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between 10000 and 32000")
 }
 
 /// Asks until the answer is yes. The pause between two questions only spares the processor; nothing depends on it.
