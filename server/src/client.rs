@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
+use crate::terminal::language;
+
 /// File in the data directory with the token for the command line.
 pub(crate) const TOKEN_FILE: &str = "cli.token";
 /// File in the data directory with the address that the console listens on.
@@ -60,7 +62,7 @@ impl Client {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let response = request
-            .header("accept-language", language())
+            .header("accept-language", language().tag())
             .call()
             .with_context(|| format!("cannot reach the server at {}; start it with `canh serve`", self.base))?;
         if response.status().is_success() {
@@ -123,14 +125,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// The language of the terminal, as POSIX names it (`vi_VN.UTF-8`); English if it is neither.
-fn language() -> &'static str {
-    let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    if set.is_some_and(|value| value.starts_with("vi")) { "vi" } else { "en" }
 }
 
 /// Whether to go on.

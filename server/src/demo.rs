@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use canh_datasets::{Door, File, Manifest, Options, generate};
+use canh_messages::Key;
 use canh_schema::{Level, Timestamp};
 use serde_json::Value;
 
 use crate::cli::DemoArgs;
 use crate::client::Client;
 use crate::doors::Doors;
-use crate::terminal::{colours, safe};
+use crate::terminal::{colours, safe, say};
 
 /// File that says that everything has been sent and stored.
 const PLAYED: &str = "played";
@@ -39,14 +40,15 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         return summary(&client);
     }
     if dir.exists() {
-        eprintln!("the demo was broken off before; what it had sent will be there twice");
+        eprintln!("{}", say(Key::DemoBroken, &[]));
         fs::remove_dir_all(&dir).with_context(|| format!("cannot remove `{}`", dir.display()))?;
     }
     let begin = Instant::now();
     let manifest = generate(&Options::new(args.seed, Timestamp::now()), &dir)?;
     let lines: u64 =
         manifest.files.iter().filter(|file| file.door != Door::AgentCapture).map(|file| file.records).sum();
-    eprintln!("{lines} log lines and {} packets of ten servers", manifest.records(Door::AgentCapture));
+    let (lines_text, packets) = (lines.to_string(), manifest.records(Door::AgentCapture).to_string());
+    eprintln!("{}", say(Key::DemoBegin, &[("lines", &lines_text), ("packets", &packets)]));
 
     let agents = start_agents(data, &dir, &manifest, &doors, &args.agent)?;
     for file in &manifest.files {
@@ -56,10 +58,9 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let status = agent.wait().with_context(|| format!("cannot wait for the agent of {host}"))?;
         ensure!(status.success(), "the agent of {host} ended with {status}; read {}", log_path(&dir, &host).display());
     }
-    eprintln!("sent in {:.1} s", begin.elapsed().as_secs_f64());
     wait_stored(&client, lines)?;
     fs::write(&played, "").with_context(|| format!("cannot write `{}`", played.display()))?;
-    eprintln!("stored after {:.1} s", begin.elapsed().as_secs_f64());
+    eprintln!("{}", say(Key::DemoStored, &[("seconds", &format!("{:.1}", begin.elapsed().as_secs_f64()))]));
     summary(&client)
 }
 
@@ -179,7 +180,7 @@ fn summary(client: &Client) -> anyhow::Result<()> {
     let level = |alert: &Value| alert["level"].as_str().and_then(|text| text.parse::<Level>().ok());
     alerts
         .sort_by(|a, b| level(b).cmp(&level(a)).then_with(|| a["first_time"].as_str().cmp(&b["first_time"].as_str())));
-    println!("{} alerts:", alerts.len());
+    println!("{}", say(Key::DemoAlerts, &[("count", &alerts.len().to_string())]));
     for alert in alerts {
         let text = |name: &str| alert[name].as_str().unwrap_or_default();
         let shown = level(alert).map_or_else(String::new, |level| colours().level(level));

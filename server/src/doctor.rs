@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use canh_messages::Key;
 use nix::sys::statvfs::statvfs;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::terminal::{colours, safe};
+use crate::terminal::{colours, safe, say};
 
 /// What a check found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,12 +26,18 @@ struct Answer {
 }
 
 impl Answer {
-    fn good(what: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Good, what: what.into(), advice: String::new() }
+    fn good(what: Key, values: &[(&str, &str)]) -> Self {
+        Self { verdict: Verdict::Good, what: say(what, values), advice: String::new() }
     }
 
-    fn new(verdict: Verdict, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict, what: what.into(), advice: advice.into() }
+    fn new(verdict: Verdict, what: Key, values: &[(&str, &str)], advice: Key) -> Self {
+        Self { verdict, what: say(what, values), advice: say(advice, &[]) }
+    }
+
+    /// The server could not be asked.
+    fn failed(error: &anyhow::Error) -> Self {
+        let problem = format!("{error:#}");
+        Self::new(Verdict::Bad, Key::DoctorFailed, &[("problem", &problem)], Key::DoctorFailedAdvice)
     }
 }
 
@@ -42,7 +49,7 @@ const FREE_BAD: u64 = 1 << 30;
 pub(crate) fn run(data: &Path) -> bool {
     let mut answers = vec![directory(data)];
     if answers[0].verdict != Verdict::Bad {
-        answers.push(space(data));
+        answers.extend(space(data));
         answers.extend(server(data));
     }
     for answer in &answers {
@@ -61,92 +68,66 @@ pub(crate) fn run(data: &Path) -> bool {
 }
 
 fn directory(data: &Path) -> Answer {
-    match std::fs::metadata(data) {
-        Ok(metadata) if metadata.is_dir() => Answer::good(format!("data directory `{}` is there", data.display())),
-        Ok(_) => Answer::new(
-            Verdict::Bad,
-            format!("`{}` is not a directory", data.display()),
-            "give the data directory with --data",
-        ),
-        Err(error) => Answer::new(
-            Verdict::Bad,
-            format!("cannot look at the data directory `{}`: {error}", data.display()),
-            "give the directory that the server was started with: canh doctor --data DIR",
-        ),
-    }
+    let path = data.display().to_string();
+    let problem = match std::fs::metadata(data) {
+        Ok(metadata) if metadata.is_dir() => return Answer::good(Key::DoctorDirectory, &[("path", &path)]),
+        Ok(_) => std::io::Error::from(std::io::ErrorKind::NotADirectory).to_string(),
+        Err(error) => error.to_string(),
+    };
+    let values = [("path", path.as_str()), ("problem", problem.as_str())];
+    Answer::new(Verdict::Bad, Key::DoctorNoDirectory, &values, Key::DoctorNoDirectoryAdvice)
 }
 
-fn space(data: &Path) -> Answer {
-    match statvfs(data) {
-        Ok(stat) => {
-            let free = stat.blocks_available() * stat.fragment_size();
-            let what = format!("{:.1} GiB free where the data is", free as f64 / (1_u64 << 30) as f64);
-            match free {
-                ..FREE_BAD => Answer::new(Verdict::Bad, what, "make room: at zero the server stops taking logs in"),
-                FREE_BAD..FREE_WARNING => Answer::new(
-                    Verdict::Warning,
-                    what,
-                    "make room, or keep events for fewer days (`store.retention_days`)",
-                ),
-                _ => Answer::good(what),
-            }
-        }
-        Err(error) => Answer::new(Verdict::Warning, format!("cannot ask for free space: {error}"), "look with `df`"),
-    }
+/// `None` where the file system does not tell.
+fn space(data: &Path) -> Option<Answer> {
+    let stat = statvfs(data).ok()?;
+    let free = stat.blocks_available() * stat.fragment_size();
+    let size = format!("{:.1}", free as f64 / (1_u64 << 30) as f64);
+    let values = [("size", size.as_str())];
+    Some(match free {
+        ..FREE_BAD => Answer::new(Verdict::Bad, Key::DoctorSpace, &values, Key::DoctorSpaceAdvice),
+        FREE_BAD..FREE_WARNING => Answer::new(Verdict::Warning, Key::DoctorSpace, &values, Key::DoctorSpaceAdvice),
+        _ => Answer::good(Key::DoctorSpace, &values),
+    })
 }
 
 fn server(data: &Path) -> Vec<Answer> {
     let client = match Client::of(data) {
         Ok(client) => client,
-        Err(error) => return vec![Answer::new(Verdict::Bad, format!("{error:#}"), "start the server: canh serve")],
+        Err(error) => return vec![Answer::failed(&error)],
     };
-    let mut answers = Vec::new();
-    match client.text("/readyz") {
-        Ok(_) => answers.push(Answer::good(format!("the server at {} is ready", client.base()))),
-        Err(error) => {
-            return vec![Answer::new(Verdict::Bad, format!("{error:#}"), "start the server, or read its log")];
-        }
+    if let Err(error) = client.text("/readyz") {
+        return vec![Answer::failed(&error)];
     }
-    answers.push(page(&client));
-    answers.push(asked(&client, "/api/v1/rules", rules));
-    answers.push(asked(&client, "/api/v1/agents", agents));
-    answers.push(asked(&client, "/api/v1/overview", drops));
-    answers
+    vec![
+        Answer::good(Key::DoctorReady, &[("address", client.base())]),
+        page(&client),
+        asked(&client, "/api/v1/rules", rules),
+        asked(&client, "/api/v1/agents", agents),
+        asked(&client, "/api/v1/overview", drops),
+    ]
 }
 
 fn page(client: &Client) -> Answer {
     match client.text("/") {
-        Ok(text) if text.contains("id=\"root\"") => Answer::good("the web client is built in"),
-        Ok(_) => Answer::new(
-            Verdict::Warning,
-            "this program was built without the web client",
-            "run `./dev web`, then build again",
-        ),
-        Err(error) => Answer::new(Verdict::Bad, format!("{error:#}"), "read the log of the server"),
+        Ok(text) if text.contains("id=\"root\"") => Answer::good(Key::DoctorPage, &[]),
+        Ok(_) => Answer::new(Verdict::Warning, Key::DoctorNoPage, &[], Key::DoctorNoPageAdvice),
+        Err(error) => Answer::failed(&error),
     }
 }
 
 fn asked(client: &Client, path: &str, judge: fn(&Value) -> Answer) -> Answer {
-    match client.get(path, &[]) {
-        Ok(value) => judge(&value),
-        Err(error) => Answer::new(Verdict::Bad, format!("{error:#}"), "read the log of the server"),
-    }
+    client.get(path, &[]).map_or_else(|error| Answer::failed(&error), |value| judge(&value))
 }
 
 fn rules(list: &Value) -> Answer {
     let (loaded, broken) = (len(&list["items"]), len(&list["errors"]));
+    let (count, broken_count) = (loaded.to_string(), broken.to_string());
+    let values = [("count", count.as_str()), ("broken", broken_count.as_str())];
     match (loaded, broken) {
-        (0, 0) => Answer::new(
-            Verdict::Warning,
-            "no detection rules are loaded",
-            "start with --rules DIR, or set `detection.rules`",
-        ),
-        (_, 0) => Answer::good(format!("{loaded} detection rules are loaded")),
-        _ => Answer::new(
-            Verdict::Warning,
-            format!("{broken} rules could not be loaded, {loaded} are"),
-            "see the Rules page, or run `canh rules check DIR`",
-        ),
+        (0, 0) => Answer::new(Verdict::Warning, Key::DoctorNoRules, &[], Key::DoctorNoRulesAdvice),
+        (_, 0) => Answer::good(Key::DoctorRules, &values),
+        _ => Answer::new(Verdict::Warning, Key::DoctorBrokenRules, &values, Key::DoctorBrokenRulesAdvice),
     }
 }
 
@@ -158,39 +139,23 @@ fn agents(list: &Value) -> Answer {
         .filter_map(|item| item["host"].as_str().or(item["id"].as_str()))
         .collect();
     if silent.is_empty() {
-        Answer::good(format!("{} senders are known, no agent is silent", items.len()))
-    } else {
-        Answer::new(
-            Verdict::Warning,
-            format!("silent agents: {}", silent.join(", ")),
-            "look at the service canh-agent on these machines",
-        )
+        return Answer::good(Key::DoctorAgents, &[("count", &items.len().to_string())]);
     }
+    Answer::new(Verdict::Warning, Key::DoctorSilent, &[("names", &silent.join(", "))], Key::DoctorSilentAdvice)
 }
 
 fn drops(overview: &Value) -> Answer {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
     let dropped = overview["dropped"].as_array().map(Vec::as_slice).unwrap_or_default();
     let lost: Vec<String> = dropped
         .iter()
         .filter(|row| row["count"].as_u64() > Some(0))
-        .map(|row| {
-            format!(
-                "{} {} ({})",
-                row["count"],
-                row["reason"].as_str().unwrap_or_default(),
-                row["stage"].as_str().unwrap_or_default()
-            )
-        })
+        .map(|row| format!("{} {} ({})", row["count"], text(row, "reason"), text(row, "stage")))
         .collect();
     if lost.is_empty() {
-        Answer::good("nothing was dropped since the server started")
-    } else {
-        Answer::new(
-            Verdict::Warning,
-            format!("dropped since the server started: {}", lost.join(", ")),
-            "docs/sending.md explains each reason",
-        )
+        return Answer::good(Key::DoctorNoDrops, &[]);
     }
+    Answer::new(Verdict::Warning, Key::DoctorDrops, &[("list", &lost.join(", "))], Key::DoctorDropsAdvice)
 }
 
 fn len(value: &Value) -> usize {

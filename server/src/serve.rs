@@ -12,6 +12,7 @@ use anyhow::Context;
 use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Journal, Sources, TokenSet, decode};
 use canh_console::{App, AppParts, Readiness};
 use canh_detection::Engine;
+use canh_messages::Key;
 use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
 use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
@@ -31,6 +32,7 @@ use crate::detect::{Detector, DetectorMetrics};
 use crate::doors::Doors;
 use crate::index::Indexer;
 use crate::release::Keeper;
+use crate::terminal::say;
 use crate::{rules, secret, sources};
 
 /// File in the data directory with the token that sets up the first user, while there is none.
@@ -194,7 +196,8 @@ impl Server {
         match self.state.offer_setup_token(SecretHash::of(&setup)).await? {
             UserState::None => {
                 secret::write(&path, &setup)?;
-                eprintln!("\n  Set up the first user here, once:  {}\n", setup_link(console, &setup));
+                let link = setup_link(console, &setup);
+                eprintln!("\n  {}\n", say(Key::SetupLink, &[("link", &link)]));
             }
             // The file of an earlier start is of no use any more.
             UserState::Some => drop(fs::remove_file(&path)),

@@ -4,7 +4,20 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
+use canh_messages::{Key, Language, render};
 use canh_schema::Level;
+
+/// The language of the terminal, as POSIX names it (`vi_VN.UTF-8`); English if it names another.
+pub(crate) fn language() -> Language {
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter();
+    let set = set.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
+    if set.is_some_and(|value| value.starts_with("vi")) { Language::Vi } else { Language::En }
+}
+
+/// A text of the catalogue in the language of the terminal.
+pub(crate) fn say(key: Key, values: &[(&str, &str)]) -> String {
+    render(key, language(), values)
+}
 
 /// Whether to colour standard output: a terminal, and `NO_COLOR` not set (no-color.org).
 pub(crate) fn colours() -> Colours {

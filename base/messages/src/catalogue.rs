@@ -131,4 +131,92 @@ messages! {
     Internal = "internal" (),
         en "something went wrong in the server; give the request id to its administrator",
         vi "máy chủ gặp lỗi; hãy gửi mã yêu cầu cho người quản trị";
+
+    // `canh doctor`: what it found, and what to do.
+    DoctorDirectory = "doctor_directory" ("path"),
+        en "data directory `{path}` is there",
+        vi "có thư mục dữ liệu `{path}`";
+    DoctorNoDirectory = "doctor_no_directory" ("path", "problem"),
+        en "cannot use `{path}` as the data directory: {problem}",
+        vi "không dùng được `{path}` làm thư mục dữ liệu: {problem}";
+    DoctorNoDirectoryAdvice = "doctor_no_directory_advice" (),
+        en "give the directory that the server was started with: canh doctor --data DIR",
+        vi "hãy chỉ ra thư mục mà máy chủ đã khởi động cùng: canh doctor --data DIR";
+    DoctorSpace = "doctor_space" ("size"),
+        en "{size} GiB free where the data is",
+        vi "còn trống {size} GiB ở nơi chứa dữ liệu";
+    DoctorSpaceAdvice = "doctor_space_advice" (),
+        en "make room, or keep events for fewer days (`store.retention_days`); without room no logs are taken in",
+        vi "hãy giải phóng chỗ trống, hoặc giảm số ngày lưu sự kiện (`store.retention_days`); hết chỗ thì không nhận được nhật ký";
+    DoctorReady = "doctor_ready" ("address"),
+        en "the server at {address} is ready",
+        vi "máy chủ tại {address} đã sẵn sàng";
+    DoctorFailed = "doctor_failed" ("problem"),
+        en "no answer: {problem}",
+        vi "không có trả lời: {problem}";
+    DoctorFailedAdvice = "doctor_failed_advice" (),
+        en "start the server with `canh serve`, or read its log",
+        vi "hãy khởi động máy chủ bằng `canh serve`, hoặc đọc nhật ký của nó";
+    DoctorPage = "doctor_page" (),
+        en "the web client is built in",
+        vi "đã có sẵn giao diện web";
+    DoctorNoPage = "doctor_no_page" (),
+        en "this program was built without the web client",
+        vi "chương trình này được biên dịch không kèm giao diện web";
+    DoctorNoPageAdvice = "doctor_no_page_advice" (),
+        en "run `./dev web`, then build again",
+        vi "hãy chạy `./dev web` rồi biên dịch lại";
+    DoctorRules = "doctor_rules" ("count"),
+        en "{count} detection rules are loaded",
+        vi "đã nạp {count} luật phát hiện";
+    DoctorNoRules = "doctor_no_rules" (),
+        en "no detection rules are loaded",
+        vi "chưa nạp luật phát hiện nào";
+    DoctorNoRulesAdvice = "doctor_no_rules_advice" (),
+        en "start with `--rules DIR`, or set `detection.rules`",
+        vi "hãy khởi động với `--rules DIR`, hoặc đặt `detection.rules`";
+    DoctorBrokenRules = "doctor_broken_rules" ("broken", "count"),
+        en "{broken} rules could not be loaded, {count} are",
+        vi "{broken} luật không nạp được, {count} luật đã nạp";
+    DoctorBrokenRulesAdvice = "doctor_broken_rules_advice" (),
+        en "see the Rules page, or run `canh rules check DIR`",
+        vi "xem trang Luật, hoặc chạy `canh rules check DIR`";
+    DoctorAgents = "doctor_agents" ("count"),
+        en "{count} senders are known, no agent is silent",
+        vi "đã biết {count} nguồn gửi, không tác tử nào im lặng";
+    DoctorSilent = "doctor_silent" ("names"),
+        en "silent agents: {names}",
+        vi "tác tử im lặng: {names}";
+    DoctorSilentAdvice = "doctor_silent_advice" (),
+        en "look at the service canh-agent on these machines",
+        vi "hãy kiểm tra dịch vụ canh-agent trên các máy này";
+    DoctorNoDrops = "doctor_no_drops" (),
+        en "nothing was dropped since the server started",
+        vi "không mất gì kể từ khi máy chủ khởi động";
+    DoctorDrops = "doctor_drops" ("list"),
+        en "dropped since the server started: {list}",
+        vi "đã mất kể từ khi máy chủ khởi động: {list}";
+    DoctorDropsAdvice = "doctor_drops_advice" (),
+        en "docs/sending.md explains each reason",
+        vi "docs/sending.md giải thích từng lý do";
+
+    // `canh demo` and the start of the server.
+    DemoBegin = "demo_begin" ("lines", "packets"),
+        en "{lines} log lines and {packets} packets of ten servers",
+        vi "{lines} dòng nhật ký và {packets} gói tin của mười máy chủ";
+    DemoPlayed = "demo_played" (),
+        en "the demo has been played into this data directory before; `./dev clean` or another --data begins anew",
+        vi "kịch bản đã được phát vào thư mục dữ liệu này; dùng `./dev clean` hoặc --data khác để bắt đầu lại";
+    DemoBroken = "demo_broken" (),
+        en "the demo was broken off before; what it had sent will be there twice",
+        vi "lần phát trước bị dừng giữa chừng; phần đã gửi sẽ có hai lần";
+    DemoStored = "demo_stored" ("seconds"),
+        en "sent and stored after {seconds} s",
+        vi "đã gửi và lưu sau {seconds} giây";
+    DemoAlerts = "demo_alerts" ("count"),
+        en "{count} alerts:",
+        vi "{count} cảnh báo:";
+    SetupLink = "setup_link" ("link"),
+        en "Set up the first user here, once:  {link}",
+        vi "Tạo người dùng đầu tiên tại đây, một lần duy nhất:  {link}";
 }
