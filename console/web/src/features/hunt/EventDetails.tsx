@@ -18,7 +18,7 @@ import { absolute } from '~/url/range'
 import type { Event } from './event'
 import { EventFields } from './EventFields'
 import type { Filters } from './filters'
-import styles from './hunt.module.css'
+import styles from './event.module.css'
 import { eventById } from './queries'
 
 const AROUND_MS = 5 * 60_000

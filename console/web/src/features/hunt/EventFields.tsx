@@ -10,7 +10,7 @@ import { LogBlock } from '~/ui/LogText'
 import { visibleText } from '~/ui/visible'
 import { type Event, singles, singleText } from './event'
 import { type Filters, withColumn } from './filters'
-import styles from './hunt.module.css'
+import styles from './event.module.css'
 import { catalogue } from './queries'
 import { ValueButtons } from './ValueButtons'
 

@@ -12,7 +12,7 @@ import type { Event } from './event'
 import { EventTable } from './EventTable'
 import type { HuntSearch } from './filter'
 import type { Filters } from './filters'
-import styles from './hunt.module.css'
+import styles from './events.module.css'
 
 interface EventListProps {
   query: {

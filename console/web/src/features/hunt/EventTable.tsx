@@ -1,10 +1,9 @@
 import { Menu, UnstyledButton } from '@mantine/core'
 import { IconChevronDown } from '@tabler/icons-react'
-import type { ColumnDef } from '@tanstack/react-table'
 import { type ReactNode, useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 
-import { DataTable } from '~/ui/DataTable'
+import { type Column, DataTable } from '~/ui/DataTable'
 import { LogText } from '~/ui/LogText'
 import { useReader } from '~/ui/reader'
 import { parseIso } from '~/ui/time'
@@ -12,7 +11,7 @@ import { TimeText } from '~/ui/TimeText'
 import { visibleText } from '~/ui/visible'
 import { type Event, singles, singleText, valueOf } from './event'
 import { type Filters, moved } from './filters'
-import styles from './hunt.module.css'
+import styles from './events.module.css'
 import { ValueButtons } from './ValueButtons'
 
 interface EventTableProps {
@@ -26,23 +25,23 @@ interface EventTableProps {
 export function EventTable({ events, selected, filters, onOpen, footer }: EventTableProps) {
   const { t } = useTranslation()
   const reader = useReader()
-  const columns = useMemo<ColumnDef<Event, unknown>[]>(
+  const columns = useMemo<Column<Event>[]>(
     () => [
       {
         id: '@time',
         header: t('hunt.time'),
-        cell: ({ row }) => (
+        cell: (row) => (
           <span className={styles.time}>
-            <TimeText iso={row.original.time} />
+            <TimeText iso={row.time} />
           </span>
         ),
-        meta: { track: '158px', min: 158 },
+        track: '158px', min: 158,
       },
-      ...filters.columns.map<ColumnDef<Event, unknown>>((field) => ({
+      ...filters.columns.map<Column<Event>>((field) => ({
         id: field,
         header: () => <ColumnHead field={field} filters={filters} />,
-        cell: ({ row }) => <Cell event={row.original} field={field} filters={filters} />,
-        meta: field === 'message' ? { track: 'minmax(280px, 6fr)', min: 280 } : { track: 'minmax(120px, 1fr)', min: 120 },
+        cell: (row) => <Cell event={row} field={field} filters={filters} />,
+        ...(field === 'message' ? { track: 'minmax(280px, 6fr)', min: 280 } : { track: 'minmax(120px, 1fr)', min: 120 }),
       })),
     ],
     [filters, t]

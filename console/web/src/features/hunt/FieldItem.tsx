@@ -12,7 +12,7 @@ import { useReader } from '~/ui/reader'
 import { EmptyState, QueryState } from '~/ui/States'
 import { clip, visibleText } from '~/ui/visible'
 import { type Filters, withColumn } from './filters'
-import styles from './hunt.module.css'
+import styles from './fields.module.css'
 import { type Hunt, topValues } from './queries'
 
 interface FieldItemProps {

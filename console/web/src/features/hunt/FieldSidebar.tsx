@@ -11,7 +11,7 @@ import { useReader } from '~/ui/reader'
 import { QueryState } from '~/ui/States'
 import { FieldItem } from './FieldItem'
 import type { Filters } from './filters'
-import styles from './hunt.module.css'
+import styles from './fields.module.css'
 import type { Hunt } from './queries'
 
 const ROW_HEIGHT = 26

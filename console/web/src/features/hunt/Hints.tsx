@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '~/api/client'
 import { visibleText } from '~/ui/visible'
-import styles from './hunt.module.css'
+import styles from './query.module.css'
 
 export function Hints({ hints }: { hints: Schemas['EventPage']['hints'] }) {
   const { t } = useTranslation()

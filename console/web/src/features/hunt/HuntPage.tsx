@@ -1,18 +1,19 @@
-import { ActionIcon, Drawer, Tooltip } from '@mantine/core'
+import { ActionIcon, Tooltip } from '@mantine/core'
 import { useDisclosure, useMediaQuery } from '@mantine/hooks'
 import { IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand } from '@tabler/icons-react'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { isApiError } from '~/api/errors'
 import { filterExists, filterIn, filterOut } from '~/query/terms'
+import { LazyDrawer } from '~/ui/LazyDrawer'
 import { Page } from '~/ui/Page'
 import { useShortcuts } from '~/ui/shortcuts'
 import { SplitView } from '~/ui/SidePanel'
+import { LoadingState } from '~/ui/States'
 import { absolute, bounds, zoomedOut } from '~/url/range'
-import { EventDetails } from './EventDetails'
 import { EventList } from './EventList'
 import { FieldSidebar } from './FieldSidebar'
 import { DEFAULT_COLUMNS, DEFAULT_RANGE, type HuntSearch } from './filter'
@@ -24,6 +25,8 @@ import { eventPages, foundFields, histogram, huntOf, isHuntQuery } from './queri
 import { QueryBar } from './QueryBar'
 import { QueryError } from './QueryError'
 import { useTail } from './useTail'
+
+const EventDetails = lazy(() => import('./EventDetails').then((file) => ({ default: file.EventDetails })))
 
 const route = getRouteApi('/app/hunt')
 
@@ -126,13 +129,15 @@ export function HuntPage() {
         onClose={() => set({ event: undefined }, true)}
         side={
           search.event && (
-            <EventDetails
-              id={search.event}
-              filters={filters}
-              onPrevious={index > 0 ? () => go(index - 1) : undefined}
-              onNext={index >= 0 && index < rows.length - 1 ? () => go(index + 1) : undefined}
-              onDismiss={() => set({ event: undefined }, true)}
-            />
+            <Suspense fallback={<LoadingState rows={10} />}>
+              <EventDetails
+                id={search.event}
+                filters={filters}
+                onPrevious={index > 0 ? () => go(index - 1) : undefined}
+                onNext={index >= 0 && index < rows.length - 1 ? () => go(index + 1) : undefined}
+                onDismiss={() => set({ event: undefined }, true)}
+              />
+            </Suspense>
           )
         }
       >
@@ -163,7 +168,7 @@ export function HuntPage() {
           />
         </div>
       </SplitView>
-      <Drawer
+      <LazyDrawer
         opened={asDrawer && fieldsDrawer}
         onClose={drawer.close}
         title={t('hunt.fields')}
@@ -172,7 +177,7 @@ export function HuntPage() {
         classNames={{ body: styles.drawerBody ?? '' }}
       >
         {sidebar}
-      </Drawer>
+      </LazyDrawer>
     </Page>
   )
 }

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { useShortcuts } from '~/ui/shortcuts'
 import type { Bounds, Range } from '~/url/range'
 import type { HuntSearch } from './filter'
-import styles from './hunt.module.css'
+import styles from './query.module.css'
 import { RangePicker } from './RangePicker'
 import { SyntaxHelp } from './SyntaxHelp'
 

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 import type { ApiError } from '~/api/errors'
 import { Message } from '~/ui/Message'
 import { visible } from '~/ui/visible'
-import styles from './hunt.module.css'
+import styles from './query.module.css'
 
 /** Letters shown on each side of the place. */
 const AROUND = 60

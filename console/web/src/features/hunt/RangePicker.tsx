@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { useReader } from '~/ui/reader'
 import { parseTyped } from '~/ui/time'
 import { absolute, type Bounds, QUICK_RANGES, type Range } from '~/url/range'
-import styles from './hunt.module.css'
+import styles from './query.module.css'
 
 interface RangePickerProps {
   search: Range

@@ -2,7 +2,7 @@ import { ActionIcon, Popover } from '@mantine/core'
 import { IconHelpCircle } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
 
-import styles from './hunt.module.css'
+import styles from './query.module.css'
 
 const EXAMPLES = [
   ['failed', 'hunt.helpWord'],

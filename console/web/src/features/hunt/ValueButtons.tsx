@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next'
 import { valueText } from '~/query/terms'
 import { clip, visibleText } from '~/ui/visible'
 import type { Filters } from './filters'
-import styles from './hunt.module.css'
+import styles from './events.module.css'
 
 /** A longer value makes a query that nobody can read. */
 const VALUE_LEN_MAX = 1_000
