@@ -1,4 +1,4 @@
-// What jsdom lacks: layout, media queries, a canvas, server-sent events.
+// What jsdom lacks: layout, media queries, server-sent events.
 
 import '@testing-library/jest-dom/vitest'
 
@@ -13,18 +13,6 @@ startI18n('en')
 
 // A busy machine is slow, not wrong.
 configure({ asyncUtilTimeout: 8_000 })
-
-// A chart draws on a canvas, which jsdom does not have; what it says in words is tested.
-vi.mock('uplot', () => {
-  class Plot {
-    static paths = {}
-    static tzDate = (date: Date) => date
-    setData() {}
-    setSize() {}
-    destroy() {}
-  }
-  return { default: Plot }
-})
 
 class NoResize implements ResizeObserver {
   observe() {}

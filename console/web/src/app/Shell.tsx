@@ -1,21 +1,24 @@
 // The frame around every page of somebody who is signed in.
 
-import { ActionIcon, Drawer, UnstyledButton } from '@mantine/core'
+import { ActionIcon, UnstyledButton } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconKeyboard, IconMenu2 } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useNavigate, useRouter } from '@tanstack/react-router'
-import { useEffect } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { sessionQuery } from '~/api/session'
+import { useOpenedOnce } from '~/ui/lazy'
+import { LazyDrawer } from '~/ui/LazyDrawer'
 import { Logo } from '~/ui/Logo'
 import { useShortcuts } from '~/ui/shortcuts'
 import { NAVIGATION } from './navigation'
 import { LanguageSwitch, ThemeSwitch } from './preferences'
 import styles from './Shell.module.css'
-import { ShortcutHelp } from './ShortcutHelp'
 import { UserMenu } from './UserMenu'
+
+const ShortcutHelp = lazy(() => import('./ShortcutHelp').then((file) => ({ default: file.ShortcutHelp })))
 
 export function Shell() {
   const { t } = useTranslation()
@@ -23,6 +26,7 @@ export function Shell() {
   const router = useRouter()
   const session = useQuery(sessionQuery())
   const [help, { open: openHelp, close: closeHelp }] = useDisclosure(false)
+  const helpWanted = useOpenedOnce(help)
   const [menu, { open: openMenu, close: closeMenu }] = useDisclosure(false)
 
   useShortcuts({
@@ -89,7 +93,7 @@ export function Shell() {
         <Logo size={22} />
         <span className={styles.brandText}>{t('common.product')}</span>
       </header>
-      <Drawer
+      <LazyDrawer
         opened={menu}
         onClose={closeMenu}
         size={250}
@@ -100,11 +104,15 @@ export function Shell() {
           {links}
           {foot}
         </div>
-      </Drawer>
+      </LazyDrawer>
       <main id="content" className={styles.main} tabIndex={-1}>
         <Outlet />
       </main>
-      <ShortcutHelp opened={help} onClose={closeHelp} />
+      {helpWanted && (
+        <Suspense fallback={null}>
+          <ShortcutHelp opened={help} onClose={closeHelp} />
+        </Suspense>
+      )}
     </div>
   )
 }

@@ -33,7 +33,7 @@ export function LanguageSwitch() {
           type="button"
           lang={language}
           title={LANGUAGE_NAMES[language]}
-          aria-label={LANGUAGE_NAMES[language]}
+          aria-label={`${language.toUpperCase()} – ${LANGUAGE_NAMES[language]}`}
           aria-pressed={i18n.language === language}
           className={styles.language}
           onClick={() => {

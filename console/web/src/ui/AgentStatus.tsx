@@ -3,7 +3,14 @@
 import { IconPlugConnected, IconPlugConnectedX } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
 
+import type { Schemas } from '~/api/client'
 import styles from './AgentStatus.module.css'
+import { visibleText } from './visible'
+
+/** Its host; of a sender that has told none, where it sends from, without the door that its id begins with. */
+export function agentName({ host, id, kind }: Pick<Schemas['AgentView'], 'host' | 'id' | 'kind'>): string {
+  return visibleText(host ?? (kind === 'agent' ? id : id.replace(/^[a-z_]+:/, '')))
+}
 
 export function AgentStatus({ status }: { status: 'online' | 'silent' }) {
   const { t } = useTranslation()

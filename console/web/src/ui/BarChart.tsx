@@ -1,15 +1,11 @@
-// Counts over time as bars, with an optional brush. uPlot draws on a canvas; what it shows is also said in words.
+// Counts over time as bars, with an optional brush. What the bars show is also said in words.
 
-import 'uplot/dist/uPlot.min.css'
-
-import { useComputedColorScheme } from '@mantine/core'
-import { useEffect, useMemo, useRef, useState } from 'react'
-import uPlot from 'uplot'
+import { type PointerEvent, useEffect, useMemo, useRef, useState } from 'react'
 
 import styles from './BarChart.module.css'
-import { useReader } from './reader'
+import { countTicks, timeTicks } from './chart'
 import { formatShort } from './numbers'
-import { formatTick } from './time'
+import { useReader } from './reader'
 
 export interface BarChartProps {
   /** Beginning of the first bar, milliseconds. */
@@ -25,134 +21,145 @@ export interface BarChartProps {
   onZoom?: (fromMs: number, toMs: number) => void
 }
 
-function cssColor(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim() || '#888'
+const LEFT = 44
+const RIGHT = 8
+const TOP = 8
+const BOTTOM = 24
+/** A shorter drag is a click that slipped. */
+const DRAG_MIN = 4
+const TICK_SPACE_X = 84
+const TICK_SPACE_Y = 30
+
+/** The width of an element, kept up to date. */
+function useWidth(initial: number) {
+  const ref = useRef<HTMLDivElement>(null)
+  const [width, setWidth] = useState(initial)
+  useEffect(() => {
+    const element = ref.current
+    if (!element) return undefined
+    const measure = () => element.clientWidth > 0 && setWidth(element.clientWidth)
+    measure()
+    const observer = new ResizeObserver(measure)
+    observer.observe(element)
+    return () => observer.disconnect()
+  }, [])
+  return { ref, width }
+}
+
+interface Drag {
+  from: number
+  to: number
 }
 
 export function BarChart({ startMs, widthMs, counts, height, label, value, onZoom }: BarChartProps) {
   const reader = useReader()
-  const { zone, language } = reader
-  const scheme = useComputedColorScheme('dark', { getInitialValueInEffect: false })
-  const box = useRef<HTMLDivElement>(null)
-  const chart = useRef<uPlot | null>(null)
-  const zoom = useRef(onZoom)
+  const { ref, width } = useWidth(600)
   const [hover, setHover] = useState<number | null>(null)
-  const canZoom = onZoom !== undefined
+  const [drag, setDrag] = useState<Drag | null>(null)
 
-  const data = useMemo<uPlot.AlignedData>(
-    () => [counts.map((_, n) => (startMs + (n + 0.5) * widthMs) / 1000), counts],
-    [counts, startMs, widthMs]
+  const inner = Math.max(width - LEFT - RIGHT, 1)
+  const tall = height - TOP - BOTTOM
+  const endMs = startMs + counts.length * widthMs
+  const max = Math.max(4, ...counts) * 1.08
+  const x = (ms: number) => LEFT + ((ms - startMs) / (endMs - startMs || 1)) * inner
+  const y = (count: number) => TOP + tall - (count / max) * tall
+  const ms = (px: number) => startMs + ((px - LEFT) / inner) * (endMs - startMs)
+
+  const path = useMemo(
+    () => barsPath(counts, LEFT, inner / Math.max(counts.length, 1), TOP + tall, tall / max),
+    [counts, inner, max, tall]
   )
-  const latestData = useRef(data)
-  useEffect(() => {
-    zoom.current = onZoom
-    latestData.current = data
-    chart.current?.setData(data, false)
-  }, [onZoom, data])
+  const times = useMemo(
+    () => timeTicks(startMs, endMs, reader.zone, Math.floor(inner / TICK_SPACE_X)),
+    [endMs, inner, reader.zone, startMs]
+  )
 
-  const rangeStart = startMs / 1000
-  const rangeEnd = (startMs + counts.length * widthMs) / 1000
-
-  useEffect(() => {
-    const element = box.current
-    if (!element) return undefined
-    const text = cssColor('--canh-text-dim')
-    const grid = { stroke: cssColor('--canh-grid'), width: 1 }
-    const font = '11px "Inter Variable", sans-serif'
-    const bars = uPlot.paths.bars
-    const plot = new uPlot(
-      {
-        width: element.clientWidth || 600,
-        height,
-        padding: [8, 8, 0, 0],
-        legend: { show: false },
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
-        cursor: {
-          y: false,
-          points: { show: false },
-          drag: { x: canZoom, y: false, setScale: false, dist: 4 },
-        },
-        scales: {
-          x: { time: true, range: () => [rangeStart, rangeEnd] },
-          y: { range: (_plot, _min, max) => [0, Math.max(max * 1.08, 4)] },
-        },
-        axes: [
-          {
-            stroke: text,
-            grid: { show: false },
-            ticks: { show: false },
-            font,
-            size: 24,
-            space: 72,
-            values: (_plot, splits) => {
-              const step = ((splits[1] ?? 0) - (splits[0] ?? 0)) * 1000
-              return splits.map((split) => formatTick(split * 1000, zone, step))
-            },
-          },
-          {
-            stroke: text,
-            grid,
-            ticks: { show: false },
-            font,
-            size: 44,
-            space: 28,
-            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8, 1e9],
-            values: (_plot, splits) => splits.map((split) => formatShort(split, language)),
-          },
-        ],
-        series: [
-          {},
-          {
-            stroke: cssColor('--canh-chart'),
-            fill: cssColor('--canh-chart'),
-            width: 0,
-            points: { show: false },
-            ...(bars ? { paths: bars({ size: [0.82, 64], radius: 0.12 }) } : {}),
-          },
-        ],
-        hooks: {
-          setCursor: [(self) => setHover(self.cursor.idx ?? null)],
-          setSelect: [
-            (self) => {
-              const { left, width } = self.select
-              if (width < 4) return
-              const from = self.posToVal(left, 'x') * 1000
-              const to = self.posToVal(left + width, 'x') * 1000
-              self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
-              zoom.current?.(Math.floor(from), Math.ceil(to))
-            },
-          ],
-        },
-      },
-      latestData.current,
-      element
-    )
-    chart.current = plot
-    const observer = new ResizeObserver(() => {
-      if (element.clientWidth > 0) plot.setSize({ width: element.clientWidth, height })
-    })
-    observer.observe(element)
-    return () => {
-      observer.disconnect()
-      plot.destroy()
-      chart.current = null
-    }
-    // The colours are read from the page, so another scheme draws the chart anew.
-    // oxlint-disable-next-line react/exhaustive-effect-dependencies
-  }, [canZoom, height, language, rangeEnd, rangeStart, scheme, zone])
+  const at = (event: PointerEvent<SVGSVGElement>) => {
+    const px = event.clientX - event.currentTarget.getBoundingClientRect().left
+    return Math.min(Math.max(px, LEFT), LEFT + inner)
+  }
+  const onPointerMove = (event: PointerEvent<SVGSVGElement>) => {
+    const px = at(event)
+    setHover(Math.min(Math.floor(((px - LEFT) / inner) * counts.length), counts.length - 1))
+    if (drag) setDrag({ from: drag.from, to: px })
+  }
+  const onPointerDown = (event: PointerEvent<SVGSVGElement>) => {
+    // A finger that moves over the chart scrolls the page.
+    if (!onZoom || event.button !== 0 || event.pointerType === 'touch') return
+    event.currentTarget.setPointerCapture(event.pointerId)
+    const px = at(event)
+    setDrag({ from: px, to: px })
+  }
+  const onPointerUp = () => {
+    setDrag(null)
+    if (!drag || Math.abs(drag.to - drag.from) < DRAG_MIN) return
+    onZoom?.(Math.floor(ms(Math.min(drag.from, drag.to))), Math.ceil(ms(Math.max(drag.from, drag.to))))
+  }
 
   const count = hover === null ? undefined : counts[hover]
-  const at = startMs + (hover ?? 0) * widthMs
   return (
-    <div className={styles.chart}>
-      <div ref={box} role="img" aria-label={label} className={canZoom ? styles.brush : undefined} />
+    <div ref={ref} className={styles.chart}>
+      <svg
+        role="img"
+        aria-label={label}
+        width={width}
+        height={height}
+        className={onZoom ? styles.brush : styles.plot}
+        onPointerMove={onPointerMove}
+        onPointerLeave={() => setHover(null)}
+        onPointerDown={onPointerDown}
+        onPointerUp={onPointerUp}
+        onPointerCancel={() => setDrag(null)}
+      >
+        {countTicks(max, Math.floor(tall / TICK_SPACE_Y)).map((tick) => (
+          <g key={tick}>
+            <line x1={LEFT} x2={LEFT + inner} y1={y(tick)} y2={y(tick)} className={styles.grid} />
+            <text x={LEFT - 7} y={y(tick)} dy="0.35em" textAnchor="end">
+              {formatShort(tick, reader.language)}
+            </text>
+          </g>
+        ))}
+        {times.map((tick) => (
+          <text key={tick.ms} x={Math.min(Math.max(x(tick.ms), LEFT), LEFT + inner - 14)} y={height - 8} textAnchor="middle">
+            {tick.text}
+          </text>
+        ))}
+        <path d={path} className={styles.bars} />
+        {hover !== null && !drag && (
+          <rect x={x(startMs + hover * widthMs)} y={TOP} width={inner / counts.length} height={tall} className={styles.hover} />
+        )}
+        {drag && (
+          <rect
+            x={Math.min(drag.from, drag.to)}
+            y={TOP}
+            width={Math.abs(drag.to - drag.from)}
+            height={tall}
+            className={styles.select}
+          />
+        )}
+      </svg>
       <div className={styles.readout} aria-hidden>
         {count !== undefined && (
           <>
-            <span>{reader.dateTime(at)}</span> <b>{value(count)}</b>
+            <span>{reader.dateTime(startMs + (hover ?? 0) * widthMs)}</span> <b>{value(count)}</b>
           </>
         )}
       </div>
     </div>
   )
+}
+
+/** One path for all bars: thousands of elements would be slower than the server. A bar that counts something is seen. */
+function barsPath(counts: number[], left: number, pitch: number, bottom: number, perCount: number): string {
+  const wide = Math.max(Math.min(pitch * 0.82, pitch - 1, 64), 0.6)
+  const round = Math.min(wide * 0.12, 3)
+  let path = ''
+  counts.forEach((count, n) => {
+    if (count <= 0) return
+    const from = left + n * pitch + (pitch - wide) / 2
+    const tall = Math.max(count * perCount, 1)
+    const r = Math.min(round, tall)
+    path += `M${from.toFixed(2)} ${bottom.toFixed(2)}v${(r - tall).toFixed(2)}q0 ${-r} ${r} ${-r}h${(wide - 2 * r).toFixed(2)}q${r} 0 ${r} ${r}v${(tall - r).toFixed(2)}z`
+  })
+  return path
 }

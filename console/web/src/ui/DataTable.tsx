@@ -1,27 +1,26 @@
 // A table of any length: only the rows in sight are in the page. Rows are reached by keyboard, columns by their header.
 
 import { useMediaQuery } from '@mantine/hooks'
-import { type ColumnDef, getCoreRowModel, type RowData, useReactTable } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { type CSSProperties, type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react'
 
 import styles from './DataTable.module.css'
 
-declare module '@tanstack/react-table' {
-  // The type parameters must be those of the library's own declaration.
-  // oxlint-disable-next-line typescript/no-unused-vars
-  interface ColumnMeta<TData extends RowData, TValue> {
-    /** Track of the CSS grid, for example `160px` or `minmax(200px, 2fr)`. */
-    track: string
-    /** Pixels below which the table scrolls sideways instead. */
-    min: number
-    align?: 'right'
-  }
+export interface Column<T> {
+  id: string
+  header: string | (() => ReactNode)
+  /** Called, not mounted: new columns then change what is shown and nothing starts anew. */
+  cell: (row: T) => ReactNode
+  /** Track of the CSS grid, for example `160px` or `minmax(200px, 2fr)`. */
+  track: string
+  /** Pixels below which the table scrolls sideways instead. */
+  min: number
+  align?: 'right'
 }
 
 interface DataTableProps<T> {
   label: string
-  columns: ColumnDef<T, unknown>[]
+  columns: Column<T>[]
   rows: T[]
   rowId: (row: T) => string
   rowLabel?: (row: T) => string
@@ -39,21 +38,14 @@ interface DataTableProps<T> {
 
 const NARROW = '(max-width: 700px)'
 
-/** A header or cell is called, not mounted: new columns then change what is shown and nothing starts anew. */
-function shown<C>(content: string | ((context: C) => unknown) | undefined, context: C): ReactNode {
-  return (typeof content === 'function' ? content(context) : content) as ReactNode
-}
-
 export function DataTable<T>(props: DataTableProps<T>) {
   const { label, columns, rows, rowId, rowLabel, selected, onSelect, onOpen, card, footer } = props
   const narrow = useMediaQuery(NARROW, false, { getInitialValueInEffect: false })
   const asCards = narrow && card !== undefined
   const rowHeight = asCards ? (props.cardHeight ?? 72) : (props.rowHeight ?? 30)
   const scroller = useRef<HTMLDivElement>(null)
-  const table = useReactTable({ data: rows, columns, getCoreRowModel: getCoreRowModel(), getRowId: rowId })
-  const model = table.getRowModel().rows
   const virtual = useVirtualizer({
-    count: model.length,
+    count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: 8,
@@ -63,34 +55,34 @@ export function DataTable<T>(props: DataTableProps<T>) {
   const { measure, scrollToIndex } = virtual
   useEffect(() => measure(), [measure, rowHeight])
 
-  const selectedIndex = selected === undefined ? -1 : model.findIndex((row) => row.id === selected)
+  const selectedIndex = selected === undefined ? -1 : rows.findIndex((row) => rowId(row) === selected)
   useEffect(() => {
     if (selectedIndex >= 0) scrollToIndex(selectedIndex, { align: 'auto' })
   }, [scrollToIndex, selectedIndex])
 
-  const metas = table.getVisibleLeafColumns().map((column) => column.columnDef.meta)
-  const tracks = metas.map((meta) => meta?.track ?? '1fr').join(' ')
-  const minWidth = metas.reduce((sum, meta) => sum + (meta?.min ?? 100), 0)
+  const tracks = columns.map((column) => column.track).join(' ')
+  const minWidth = columns.reduce((sum, column) => sum + column.min, 0)
 
   const move = (to: number) => {
-    const row = model[Math.min(Math.max(to, 0), model.length - 1)]
-    if (!row) return
-    onSelect?.(row.original)
-    scrollToIndex(row.index, { align: 'auto' })
+    const index = Math.min(Math.max(to, 0), rows.length - 1)
+    const row = rows[index]
+    if (row === undefined) return
+    onSelect?.(row)
+    scrollToIndex(index, { align: 'auto' })
     requestAnimationFrame(() => {
-      scroller.current?.querySelector<HTMLElement>(`[data-index="${row.index}"]`)?.focus({ preventScroll: true })
+      scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus({ preventScroll: true })
     })
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const on = event.target instanceof HTMLElement ? event.target.dataset['index'] : undefined
     if (on === undefined) return
     const index = Number(on)
-    const row = model[index]
+    const row = rows[index]
     if (event.key === 'ArrowDown') move(index + 1)
     else if (event.key === 'ArrowUp') move(index - 1)
     else if (event.key === 'Home') move(0)
-    else if (event.key === 'End') move(model.length - 1)
-    else if (event.key === 'Enter' && row) onOpen?.(row.original)
+    else if (event.key === 'End') move(rows.length - 1)
+    else if (event.key === 'Enter' && row !== undefined) onOpen?.(row)
     else return
     event.preventDefault()
   }
@@ -102,41 +94,35 @@ export function DataTable<T>(props: DataTableProps<T>) {
       <div
         role="table"
         aria-label={label}
-        aria-rowcount={model.length + 1}
+        aria-rowcount={rows.length + 1}
         className={styles.table}
         style={asCards ? undefined : ({ minWidth, '--tracks': tracks } as CSSProperties)}
         onKeyDown={onKeyDown}
       >
         <div role="rowgroup" className={asCards ? styles.hidden : styles.head}>
-          {table.getHeaderGroups().map((group) => (
-            <div key={group.id} role="row" className={styles.headRow}>
-              {group.headers.map((header) => (
-                <div
-                  key={header.id}
-                  role="columnheader"
-                  className={styles.headCell}
-                  data-align={header.column.columnDef.meta?.align}
-                >
-                  {shown(header.column.columnDef.header, header.getContext())}
-                </div>
-              ))}
-            </div>
-          ))}
+          <div role="row" className={styles.headRow}>
+            {columns.map(({ id, header, align }) => (
+              <div key={id} role="columnheader" className={styles.headCell} data-align={align}>
+                {typeof header === 'function' ? header() : header}
+              </div>
+            ))}
+          </div>
         </div>
         <div role="rowgroup" className={styles.body} style={{ height: virtual.getTotalSize() }}>
           {virtual.getVirtualItems().map((item) => {
-            const row = model[item.index]
-            if (!row) return null
+            const row = rows[item.index]
+            if (row === undefined) return null
+            const id = rowId(row)
             const reachable = item.index === (selectedIndex >= 0 ? selectedIndex : 0)
             return (
               // The keys are handled by the table around the rows.
               // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
               <div
-                key={row.id}
+                key={id}
                 role="row"
                 aria-rowindex={item.index + 2}
-                aria-label={rowLabel?.(row.original)}
-                aria-selected={row.id === selected}
+                aria-label={rowLabel?.(row)}
+                aria-selected={id === selected}
                 data-index={item.index}
                 tabIndex={reachable ? 0 : -1}
                 className={asCards ? styles.card : styles.row}
@@ -145,21 +131,16 @@ export function DataTable<T>(props: DataTableProps<T>) {
                   const onControl = event.target instanceof HTMLElement && event.target.closest('button, a, input')
                   // Marking text with the mouse ends with a click, which must not open the row.
                   if (onControl || window.getSelection()?.toString()) return
-                  onSelect?.(row.original)
-                  onOpen?.(row.original)
+                  onSelect?.(row)
+                  onOpen?.(row)
                 }}
               >
                 {asCards ? (
-                  <div role="cell">{card(row.original)}</div>
+                  <div role="cell">{card(row)}</div>
                 ) : (
-                  row.getVisibleCells().map((cell) => (
-                    <div
-                      key={cell.id}
-                      role="cell"
-                      className={styles.cell}
-                      data-align={cell.column.columnDef.meta?.align}
-                    >
-                      {shown(cell.column.columnDef.cell, cell.getContext())}
+                  columns.map((column) => (
+                    <div key={column.id} role="cell" className={styles.cell} data-align={column.align}>
+                      {column.cell(row)}
                     </div>
                   ))
                 )}

@@ -1,10 +1,10 @@
 // A list with the details of one of its rows beside it; over it where there is no room.
 
-import { Drawer } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { LazyDrawer } from './LazyDrawer'
 import styles from './SidePanel.module.css'
 
 interface SplitViewProps {
@@ -26,7 +26,7 @@ export function SplitView({ label, opened, onClose, side, children }: SplitViewP
           {side}
         </section>
       )}
-      <Drawer
+      <LazyDrawer
         opened={opened && narrow}
         onClose={onClose}
         position="right"
@@ -38,7 +38,7 @@ export function SplitView({ label, opened, onClose, side, children }: SplitViewP
         classNames={{ body: styles.drawer ?? '' }}
       >
         {side}
-      </Drawer>
+      </LazyDrawer>
     </div>
   )
 }

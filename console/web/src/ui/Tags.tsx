@@ -15,15 +15,24 @@ function rank(tag: string): number {
   return tag.startsWith('attack.') ? 1 : 2
 }
 
-export function Tags({ tags, wrap }: { tags: string[]; wrap?: boolean }) {
+interface TagsProps {
+  tags: string[]
+  wrap?: boolean
+  /** How many are shown where room is short; the others are counted. */
+  most?: number
+}
+
+export function Tags({ tags, wrap, most }: TagsProps) {
   const sorted = tags.toSorted((a, b) => rank(a) - rank(b))
+  const shown = most !== undefined && sorted.length > most ? most : sorted.length
   return (
     <span className={wrap ? styles.wrap : styles.tags} title={sorted.map(tagText).join(', ')}>
-      {sorted.map((tag) => (
+      {sorted.slice(0, shown).map((tag) => (
         <span key={tag} className={rank(tag) === 0 ? styles.technique : styles.tag}>
           {tagText(tag)}
         </span>
       ))}
+      {shown < sorted.length && <span className={styles.more}>+{sorted.length - shown}</span>}
     </span>
   )
 }

@@ -91,14 +91,15 @@ export function parseTyped(text: string, zone: string): number | null {
   const [day, month, year, hour, minute, second] = match.slice(1).map((part) => Number(part ?? 0))
   const utc = Date.UTC(year ?? 0, (month ?? 0) - 1, day, hour, minute, second)
   // The zone's distance from UTC depends on the moment looked for: a second round settles it near a change of clocks.
-  let guess = utc - offsetMs(utc, zone)
-  guess = utc - offsetMs(guess, zone)
+  let guess = utc - zoneOffset(utc, zone)
+  guess = utc - zoneOffset(guess, zone)
   const back = wall(guess, zone)
   const sameDay = Number(back.day) === day && Number(back.month) === month
   return sameDay && (hour ?? 0) < 24 && (minute ?? 0) < 60 && (second ?? 0) < 60 ? guess : null
 }
 
-function offsetMs(ms: number, zone: string): number {
+/** How far the zone is ahead of UTC at that moment, milliseconds. */
+export function zoneOffset(ms: number, zone: string): number {
   const at = wall(ms, zone)
   const asUtc = Date.UTC(+at.year, +at.month - 1, +at.day, +at.hour, +at.minute, +at.second)
   return asUtc - Math.floor(ms / 1000) * 1000
@@ -106,7 +107,7 @@ function offsetMs(ms: number, zone: string): number {
 
 /** `UTC+7`, for a label next to times. */
 export function zoneLabel(zone: string, ms: number): string {
-  const minutes = Math.round(offsetMs(ms, zone) / 60_000)
+  const minutes = Math.round(zoneOffset(ms, zone) / 60_000)
   const sign = minutes < 0 ? '−' : '+'
   const hours = Math.floor(Math.abs(minutes) / 60)
   const rest = Math.abs(minutes) % 60

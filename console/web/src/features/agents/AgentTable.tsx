@@ -1,11 +1,10 @@
-import type { ColumnDef } from '@tanstack/react-table'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '~/api/client'
 import { term } from '~/query/terms'
-import { AgentStatus } from '~/ui/AgentStatus'
-import { DataTable } from '~/ui/DataTable'
+import { agentName, AgentStatus } from '~/ui/AgentStatus'
+import { type Column, DataTable } from '~/ui/DataTable'
 import { useReader } from '~/ui/reader'
 import { AgoText, TimeText } from '~/ui/TimeText'
 import { visibleText } from '~/ui/visible'
@@ -17,73 +16,75 @@ type Agent = Schemas['AgentView']
 export function AgentTable({ agents }: { agents: Agent[] }) {
   const { t } = useTranslation()
   const reader = useReader()
-  const columns = useMemo<ColumnDef<Agent, unknown>[]>(
-    () => [
+  const spools = agents.some(({ spool_bytes }) => typeof spool_bytes === 'number')
+  const columns = useMemo<Column<Agent>[]>(() => {
+    const all: Column<Agent>[] = [
       {
         id: 'status',
         header: t('agents.status'),
-        cell: ({ row }) => <AgentStatus status={row.original.status} />,
-        meta: { track: '148px', min: 148 },
+        cell: (row) => <AgentStatus status={row.status} />,
+        track: '136px', min: 136,
       },
       {
         id: 'host',
         header: t('agents.host'),
-        cell: ({ row }) => <Name agent={row.original} />,
-        meta: { track: 'minmax(200px, 2fr)', min: 200 },
+        cell: (row) => <Name agent={row} />,
+        track: 'minmax(260px, 3fr)', min: 260,
       },
       {
         id: 'kind',
         header: t('agents.kind'),
-        cell: ({ row }) => (
+        cell: (row) => (
           <span className={styles.two}>
-            <span>{t(`agents.kinds.${row.original.kind}`)}</span>
-            <span className={styles.small}>{row.original.version && visibleText(row.original.version)}</span>
+            <span>{t(`agents.kinds.${row.kind}`)}</span>
+            <span className={styles.small}>{row.version && visibleText(row.version)}</span>
           </span>
         ),
-        meta: { track: 'minmax(120px, 1fr)', min: 120 },
+        track: 'minmax(120px, 1fr)', min: 120,
       },
       {
         id: 'lastSeen',
         header: t('agents.lastSeen'),
-        cell: ({ row }) => <Seen iso={row.original.last_seen} />,
-        meta: { track: '164px', min: 164 },
+        cell: (row) => <Seen iso={row.last_seen} />,
+        track: '164px', min: 164,
       },
       {
         id: 'firstSeen',
         header: t('agents.firstSeen'),
-        cell: ({ row }) => (
+        cell: (row) => (
           <span className={styles.small}>
-            <TimeText iso={row.original.first_seen} />
+            <TimeText iso={row.first_seen} />
           </span>
         ),
-        meta: { track: '150px', min: 150 },
+        track: '150px', min: 150,
       },
       {
         id: 'events',
         header: t('agents.events'),
-        cell: ({ row }) => (
+        cell: (row) => (
           <span className={styles.two}>
-            <span className={styles.num}>{reader.count(row.original.events)}</span>
-            <span className={styles.small}>{reader.bytes(row.original.bytes)}</span>
+            <span className={styles.num}>{reader.count(row.events)}</span>
+            <span className={styles.small}>{reader.bytes(row.bytes)}</span>
           </span>
         ),
-        meta: { track: '120px', min: 120, align: 'right' },
+        track: '120px', min: 120, align: 'right',
       },
       {
         id: 'dropped',
         header: t('agents.dropped'),
-        cell: ({ row }) => <Dropped agent={row.original} />,
-        meta: { track: 'minmax(130px, 1fr)', min: 130, align: 'right' },
+        cell: (row) => <Dropped agent={row} />,
+        track: 'minmax(130px, 1fr)', min: 130, align: 'right',
       },
       {
         id: 'spool',
         header: t('agents.spool'),
-        cell: ({ row }) => <Spool bytes={row.original.spool_bytes} />,
-        meta: { track: '140px', min: 140, align: 'right' },
+        cell: (row) => <Spool bytes={row.spool_bytes} />,
+        track: '140px', min: 140, align: 'right',
       },
-    ],
-    [reader, t]
-  )
+    ]
+    // Only agents have a spool, and none of them may have told its size.
+    return all.filter(({ id }) => spools || id !== 'spool')
+  }, [reader, spools, t])
   return (
     <DataTable
       label={t('agents.title')}
@@ -99,7 +100,7 @@ export function AgentTable({ agents }: { agents: Agent[] }) {
 
 function Name({ agent }: { agent: Agent }) {
   const { t } = useTranslation()
-  const host = visibleText(agent.host ?? agent.id)
+  const host = agentName(agent)
   const q = term(agent.kind === 'agent' ? 'agent.id' : 'canh.source', agent.id)
   return (
     <span className={styles.two}>

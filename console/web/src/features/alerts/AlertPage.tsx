@@ -10,7 +10,7 @@ import { EmptyState } from '~/ui/States'
 import { AnchorLink } from '~/url/links'
 import styles from './alerts.module.css'
 import { AlertDetails } from './AlertDetails'
-import { CloseDialog } from './CloseDialog'
+import { LazyCloseDialog } from './LazyCloseDialog'
 import { type Alert, type Decision, useDecide } from './queries'
 
 const route = getRouteApi('/app/alerts/$id')
@@ -42,7 +42,7 @@ export function AlertPage() {
           <EmptyState title={t('common.notFound')} hint={t('common.notFoundHint')} />
         )}
       </Panel>
-      <CloseDialog alert={closing} onCancel={() => setClosing(null)} onClose={settle} />
+      <LazyCloseDialog alert={closing} onCancel={() => setClosing(null)} onClose={settle} />
     </Page>
   )
 }

@@ -1,8 +1,8 @@
-import type { ColumnDef } from '@tanstack/react-table'
+import { useMediaQuery } from '@mantine/hooks'
 import { type ReactNode, useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 
-import { DataTable } from '~/ui/DataTable'
+import { type Column, DataTable } from '~/ui/DataTable'
 import { useReader } from '~/ui/reader'
 import { Severity, StatusText } from '~/ui/Severity'
 import { Tags } from '~/ui/Tags'
@@ -25,60 +25,65 @@ interface AlertTableProps {
 export function AlertTable({ alerts, selected, compact, onSelect, onOpen, footer }: AlertTableProps) {
   const { t } = useTranslation()
   const reader = useReader()
-  const columns = useMemo<ColumnDef<Alert, unknown>[]>(() => {
-    const all: ColumnDef<Alert, unknown>[] = [
+  const wide = useMediaQuery('(min-width: 1700px)', true, { getInitialValueInEffect: false })
+  const columns = useMemo<Column<Alert>[]>(() => {
+    const all: Column<Alert>[] = [
       {
         id: 'level',
         header: t('alerts.severityColumn'),
-        cell: ({ row }) => <Severity level={row.original.level} />,
-        meta: { track: '128px', min: 128 },
+        cell: (row) => <Severity level={row.level} />,
+        track: '122px', min: 122,
       },
       {
         id: 'title',
         header: t('alerts.titleColumn'),
-        cell: ({ row }) => <span className={styles.rowTitle}>{visibleText(row.original.title)}</span>,
-        meta: { track: 'minmax(220px, 3fr)', min: 220 },
+        cell: (row) => (
+          <span className={styles.rowTitle} title={visibleText(row.title)}>
+            {visibleText(row.title)}
+          </span>
+        ),
+        track: 'minmax(220px, 4fr)', min: 220,
       },
       {
         id: 'entity',
         header: t('alerts.entity'),
-        cell: ({ row }) => <Entity entity={row.original.entity} />,
-        meta: { track: 'minmax(130px, 1.3fr)', min: 130 },
+        cell: (row) => <Entity entity={row.entity} />,
+        track: 'minmax(130px, 1.3fr)', min: 130,
       },
       {
         id: 'count',
         header: t('alerts.count'),
-        cell: ({ row }) => reader.count(row.original.count),
-        meta: { track: '76px', min: 76, align: 'right' },
+        cell: (row) => reader.count(row.count),
+        track: '76px', min: 76, align: 'right',
       },
       {
         id: 'first',
         header: t('alerts.first'),
-        cell: ({ row }) => <TimeText iso={row.original.first_time} />,
-        meta: { track: '156px', min: 156 },
+        cell: (row) => <TimeText iso={row.first_time} />,
+        track: '156px', min: 156,
       },
       {
         id: 'last',
         header: t('alerts.last'),
-        cell: ({ row }) => (compact ? <AgoText iso={row.original.last_time} /> : <TimeText iso={row.original.last_time} />),
-        meta: compact ? { track: '110px', min: 110 } : { track: '156px', min: 156 },
+        cell: (row) => (compact ? <AgoText iso={row.last_time} /> : <TimeText iso={row.last_time} />),
+        ...(compact ? { track: '110px', min: 110 } : { track: '156px', min: 156 }),
       },
       {
         id: 'status',
         header: t('alerts.statusColumn'),
-        cell: ({ row }) => <Status alert={row.original} />,
-        meta: { track: '150px', min: 150 },
+        cell: (row) => <Status alert={row} />,
+        track: '150px', min: 150,
       },
       {
         id: 'tags',
         header: t('alerts.tags'),
-        cell: ({ row }) => <Tags tags={row.original.tags} />,
-        meta: { track: 'minmax(150px, 1.4fr)', min: 150 },
+        cell: (row) => <Tags tags={row.tags} most={2} />,
+        track: '204px', min: 204,
       },
     ]
-    const hidden = new Set(compact ? ['count', 'first', 'status', 'tags'] : [])
+    const hidden = new Set(compact ? ['count', 'first', 'status', 'tags'] : wide ? [] : ['first'])
     return all.filter((column) => !hidden.has(column.id ?? ''))
-  }, [compact, reader, t])
+  }, [compact, reader, t, wide])
   return (
     <DataTable
       label={t('alerts.queue')}

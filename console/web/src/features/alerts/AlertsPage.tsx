@@ -2,7 +2,7 @@ import { Button, SegmentedControl, Select } from '@mantine/core'
 import { useDebouncedCallback } from '@mantine/hooks'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { FilterInput } from '~/ui/FilterInput'
@@ -10,14 +10,15 @@ import { Page, Panel } from '~/ui/Page'
 import { useReader } from '~/ui/reader'
 import { useShortcuts } from '~/ui/shortcuts'
 import { SplitView } from '~/ui/SidePanel'
-import { EmptyState, QueryState } from '~/ui/States'
+import { EmptyState, LoadingState, QueryState } from '~/ui/States'
 import { oneOf } from '~/url/text'
 import styles from './alerts.module.css'
-import { AlertDetails } from './AlertDetails'
 import { AlertTable } from './AlertTable'
-import { CloseDialog } from './CloseDialog'
+import { LazyCloseDialog } from './LazyCloseDialog'
 import { type AlertSearch, LEVEL_CHOICES, STATUS_CHOICES } from './filter'
 import { type Alert, alertList, type Decision, useDecide } from './queries'
+
+const AlertDetails = lazy(() => import('./AlertDetails').then((file) => ({ default: file.AlertDetails })))
 
 const route = getRouteApi('/app/alerts')
 
@@ -76,13 +77,15 @@ export function AlertsPage() {
         opened={opened}
         onClose={close}
         side={
-          <AlertDetails
-            id={Number(search.alert)}
-            onDismiss={close}
-            onAcknowledge={acknowledge}
-            onReopen={reopen}
-            onClose={setClosing}
-          />
+          <Suspense fallback={<LoadingState rows={8} />}>
+            <AlertDetails
+              id={Number(search.alert)}
+              onDismiss={close}
+              onAcknowledge={acknowledge}
+              onReopen={reopen}
+              onClose={setClosing}
+            />
+          </Suspense>
         }
       >
         <Panel className={styles.panel}>
@@ -115,7 +118,7 @@ export function AlertsPage() {
           </QueryState>
         </Panel>
       </SplitView>
-      <CloseDialog alert={closing} onCancel={() => setClosing(null)} onClose={settle} />
+      <LazyCloseDialog alert={closing} onCancel={() => setClosing(null)} onClose={settle} />
     </Page>
   )
 }

@@ -12,7 +12,7 @@ import type { Alert, Decision } from './queries'
 const REASONS = ['true_positive', 'false_positive', 'benign', 'duplicate'] as const
 const NOTE_LEN_MAX = 4_000
 
-interface CloseDialogProps {
+export interface CloseDialogProps {
   alert: Alert | null
   onCancel: () => void
   onClose: (alert: Alert, decision: Decision) => void

@@ -2,11 +2,10 @@ import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '~/api/client'
-import { AgentStatus } from '~/ui/AgentStatus'
+import { agentName, AgentStatus } from '~/ui/AgentStatus'
 import { useReader } from '~/ui/reader'
 import { EmptyState } from '~/ui/States'
 import { AgoText } from '~/ui/TimeText'
-import { visibleText } from '~/ui/visible'
 import styles from './overview.module.css'
 
 const SHOWN = 8
@@ -34,7 +33,10 @@ export function AgentsPanel({ agents }: { agents: Schemas['AgentView'][] }) {
           <li key={agent.id}>
             <Link to="/agents" search={{ q: agent.id }} className={styles.agent}>
               <AgentStatus status={agent.status} />
-              <span className={`${styles.agentName} canh-clip`}>{visibleText(agent.host ?? agent.id)}</span>
+              <span className={`${styles.agentName} canh-clip`}>
+                {agentName(agent)}
+                {agent.kind !== 'agent' && <span className="canh-dim"> · {t(`agents.kinds.${agent.kind}`)}</span>}
+              </span>
               <span className={styles.alertTime}>
                 <AgoText iso={agent.last_seen} />
               </span>

@@ -23,7 +23,7 @@ export function NewestAlerts({ alerts }: { alerts: Schemas['AlertView'][] }) {
             <span className={styles.alertLevel}>
               <Severity level={alert.level} />
             </span>
-            <span className={`${styles.alertTitle} canh-clip`}>{visibleText(alert.title)}</span>
+            <span className={`${styles.alertTitle} canh-clip`} title={visibleText(alert.title)}>{visibleText(alert.title)}</span>
             <span className={`${styles.alertEntity} canh-mono canh-clip`}>{visibleText(alert.entity.value)}</span>
             <span className={styles.alertStatus}>
               <StatusText status={alert.status} />

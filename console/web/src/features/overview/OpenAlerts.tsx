@@ -27,7 +27,7 @@ export function OpenAlerts({ alerts }: { alerts: Schemas['AlertCounts'] }) {
               to="/alerts"
               search={{ level }}
               className={styles.level}
-              aria-label={t('overview.openAlertsOf', { severity: t(`severity.${level}`), count })}
+              aria-label={t('overview.openAlertsOf', { severity: t(`severity.${level}`), text: reader.count(count) })}
             >
               <SeverityIcon level={level} size={15} />
               <span className={styles.levelName}>{t(`severity.${level}`)}</span>

@@ -1,10 +1,9 @@
-import type { ColumnDef } from '@tanstack/react-table'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '~/api/client'
 import { CopyAction } from '~/ui/CopyAction'
-import { DataTable } from '~/ui/DataTable'
+import { type Column, DataTable } from '~/ui/DataTable'
 import { useReader } from '~/ui/reader'
 import { Severity } from '~/ui/Severity'
 import { Tags } from '~/ui/Tags'
@@ -17,47 +16,48 @@ type Rule = Schemas['RuleView']
 
 export function RuleTable({ rules }: { rules: Rule[] }) {
   const { t } = useTranslation()
-  const columns = useMemo<ColumnDef<Rule, unknown>[]>(
+  const folder = useMemo(() => commonFolder(rules.map(({ file }) => file)), [rules])
+  const columns = useMemo<Column<Rule>[]>(
     () => [
       {
         id: 'level',
         header: t('rules.level'),
-        cell: ({ row }) => <Severity level={row.original.level} />,
-        meta: { track: '128px', min: 128 },
+        cell: (row) => <Severity level={row.level} />,
+        track: '128px', min: 128,
       },
       {
         id: 'title',
         header: t('rules.titleColumn'),
-        cell: ({ row }) => <Title rule={row.original} />,
-        meta: { track: 'minmax(260px, 3fr)', min: 260 },
+        cell: (row) => <Title rule={row} folder={folder} />,
+        track: 'minmax(260px, 3fr)', min: 260,
       },
       {
         id: 'tags',
         header: t('rules.tags'),
-        cell: ({ row }) => <Tags tags={row.original.tags} />,
-        meta: { track: 'minmax(180px, 2fr)', min: 180 },
+        cell: (row) => <Tags tags={row.tags} most={3} />,
+        track: 'minmax(180px, 2fr)', min: 180,
       },
       {
         id: 'id',
         header: t('rules.id'),
-        cell: ({ row }) => (
+        cell: (row) => (
           <span className={styles.id}>
-            <span className="canh-mono canh-clip" title={visibleText(row.original.id)}>
-              {visibleText(row.original.id)}
+            <span className="canh-mono canh-clip" title={visibleText(row.id)}>
+              {visibleText(row.id)}
             </span>
-            <CopyAction value={row.original.id} label={t('rules.copyId')} />
+            <CopyAction value={row.id} label={t('rules.copyId')} />
           </span>
         ),
-        meta: { track: 'minmax(170px, 1fr)', min: 170 },
+        track: 'minmax(170px, 1fr)', min: 170,
       },
       {
         id: 'findings',
         header: t('rules.findings'),
-        cell: ({ row }) => <Findings rule={row.original} />,
-        meta: { track: '150px', min: 150, align: 'right' },
+        cell: (row) => <Findings rule={row} />,
+        track: '150px', min: 150, align: 'right',
       },
     ],
-    [t]
+    [folder, t]
   )
   return (
     <DataTable
@@ -66,20 +66,30 @@ export function RuleTable({ rules }: { rules: Rule[] }) {
       rows={rules}
       rowId={(rule) => `${rule.file}/${rule.id}`}
       rowHeight={46}
-      card={(rule) => <RuleCard rule={rule} />}
-      cardHeight={92}
+      card={(rule) => <RuleCard rule={rule} folder={folder} />}
+      cardHeight={98}
     />
   )
 }
 
-function Title({ rule }: { rule: Rule }) {
+/** The folder that all files are in, with its slash, so that only what differs is shown. */
+function commonFolder(files: string[]): string {
+  const [first = '', ...others] = files
+  let folder = first.slice(0, first.lastIndexOf('/') + 1)
+  while (folder && !others.every((file) => file.startsWith(folder))) {
+    folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1)
+  }
+  return folder
+}
+
+function Title({ rule, folder }: { rule: Rule; folder: string }) {
   return (
     <span className={styles.two}>
       <span className={`${styles.name} canh-clip`} title={visibleText(rule.title)}>
         {visibleText(rule.title)}
       </span>
       <span className={`${styles.small} canh-mono canh-clip`} title={visibleText(rule.file)}>
-        {visibleText(rule.file)}
+        {visibleText(rule.file.slice(folder.length))}
       </span>
     </span>
   )
@@ -90,7 +100,7 @@ function Findings({ rule }: { rule: Rule }) {
   const reader = useReader()
   if (rule.findings === 0) return <span className="canh-dim">{t('rules.findingsNone')}</span>
   return (
-    <span className={styles.two}>
+    <span className={styles.found}>
       <AnchorLink to="/alerts" search={{ status: 'all', q: rule.id }} fz={13} title={t('rules.alertsOf')}>
         {reader.count(rule.findings)}
       </AnchorLink>
@@ -103,14 +113,14 @@ function Findings({ rule }: { rule: Rule }) {
   )
 }
 
-function RuleCard({ rule }: { rule: Rule }) {
+function RuleCard({ rule, folder }: { rule: Rule; folder: string }) {
   return (
     <div className={styles.card}>
       <div className={styles.cardHead}>
         <Severity level={rule.level} />
         <Findings rule={rule} />
       </div>
-      <Title rule={rule} />
+      <Title rule={rule} folder={folder} />
     </div>
   )
 }
