@@ -39,6 +39,6 @@ for (const page of pages.toSorted()) {
   for (const name of first) closure(name, seen)
   const kb = [...seen].reduce((sum, name) => sum + (files.get(name)?.kb ?? 0), 0)
   failed ||= kb > LIMIT_KB
-  console.log(`${page.replace(/-.*/, '').padEnd(14)} ${kb.toFixed(0).padStart(4)} kB gzip${kb > LIMIT_KB ? `, above the limit of ${LIMIT_KB} kB` : ''}`)
+  process.stdout.write(`${page.replace(/-.*/, '').padEnd(14)} ${kb.toFixed(0).padStart(4)} kB gzip${kb > LIMIT_KB ? `, above the limit of ${LIMIT_KB} kB` : ''}\n`)
 }
 if (failed) process.exitCode = 1

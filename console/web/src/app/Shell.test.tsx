@@ -44,7 +44,7 @@ test('the language changes at once and is kept with the account', async () => {
 test('signing out ends on the sign-in page', async () => {
   const { user, api } = start()
   await user.click(await screen.findByRole('button', { name: 'Account of an' }))
-  await user.click(await screen.findByRole('menuitem', { name: 'Sign out' }))
+  await user.click(await screen.findByRole('button', { name: 'Sign out' }))
   expect(await screen.findByRole('heading', { name: 'Sign in' })).toBeVisible()
   expect(api.of('POST /logout')).toHaveLength(1)
 })

@@ -1,6 +1,6 @@
 // Who is signed in, their time zone, and the way out.
 
-import { Button, Menu, TextInput, UnstyledButton } from '@mantine/core'
+import { Button, Popover, TextInput, UnstyledButton } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
 import { IconLogout, IconUserCircle } from '@tabler/icons-react'
 import { useQueryClient } from '@tanstack/react-query'
@@ -22,27 +22,34 @@ export function UserMenu({ session }: { session: Session | undefined }) {
   const { t } = useTranslation()
   const client = useQueryClient()
   const name = session?.user?.name ?? ''
+  const [opened, setOpened] = useState(false)
   const leave = () => {
+    setOpened(false)
     signOut(client).catch(tell)
   }
   return (
-    <Menu position="top-start" width={260}>
-      <Menu.Target>
-        <UnstyledButton className={styles.link} aria-label={t('nav.user', { name })}>
+    <Popover opened={opened} onChange={setOpened} position="top-start" width={260} trapFocus returnFocus>
+      <Popover.Target>
+        <UnstyledButton
+          className={styles.link}
+          aria-label={t('nav.user', { name })}
+          aria-expanded={opened}
+          onClick={() => setOpened(!opened)}
+        >
           <IconUserCircle size={17} stroke={1.7} aria-hidden />
           <span className={styles.linkText}>{name}</span>
         </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t('nav.signedInAs', { name })}</Menu.Label>
+      </Popover.Target>
+      <Popover.Dropdown p={6}>
+        <p className={styles.account}>{t('nav.signedInAs', { name })}</p>
         <ZoneForm />
-        <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={15} aria-hidden />} onClick={leave}>
+        <UnstyledButton className={styles.link} onClick={leave}>
+          <IconLogout size={16} stroke={1.7} aria-hidden />
           {t('nav.logout')}
-        </Menu.Item>
-        <Menu.Label>Canh {session?.version}</Menu.Label>
-      </Menu.Dropdown>
-    </Menu>
+        </UnstyledButton>
+        <p className={styles.account}>Canh {session?.version}</p>
+      </Popover.Dropdown>
+    </Popover>
   )
 }
 
@@ -62,8 +69,6 @@ function ZoneForm() {
         label={t('nav.zone')}
         value={zone}
         onChange={(event) => setZone(event.currentTarget.value)}
-        // The menu moves between its items with the arrow keys and letters; here they write.
-        onKeyDown={(event) => event.stopPropagation()}
         error={valid ? undefined : t('nav.zoneInvalid')}
       />
       {zone.trim() !== reader.zone && (

@@ -43,7 +43,12 @@ export const theme = createTheme({
   components: {
     Tooltip: { defaultProps: { withArrow: false, fz: 12, maw: 360, multiline: true, openDelay: 300 } },
     Button: { defaultProps: { size: 'xs' } },
-    ActionIcon: { defaultProps: { variant: 'subtle', color: 'gray' } },
+    // Nothing to hit is smaller than 24 pixels. Source: WCAG 2.2, success criterion 2.5.8.
+    ActionIcon: {
+      defaultProps: { variant: 'subtle', color: 'gray' },
+      vars: (_theme: unknown, { size }: { size?: unknown }) => ({ root: size === 'sm' ? { '--ai-size': '24px' } : {} }),
+    },
+    CloseButton: { defaultProps: { size: 24, iconSize: 14 } },
     TextInput: { defaultProps: { size: 'xs' } },
     PasswordInput: { defaultProps: { size: 'sm' } },
     Select: { defaultProps: { size: 'xs', allowDeselect: false } },

@@ -153,7 +153,6 @@ export const en = {
     openNow: 'open now',
     acknowledged: '{{text}} acknowledged',
     openAlerts: 'Open alerts',
-    openAlertsOf: '{{severity}} {{text}} open',
     agents: 'Agents',
     agentsOnline: '{{online}} of {{total}} online',
     noAgents: 'No agent has reported yet',

@@ -154,7 +154,6 @@ export const vi: Vietnamese = {
     openNow: 'đang mở',
     acknowledged: '{{text}} đã tiếp nhận',
     openAlerts: 'Cảnh báo đang mở',
-    openAlertsOf: '{{severity}} {{text}} đang mở',
     agents: 'Tác tử',
     agentsOnline: '{{online}} trên {{total}} đang có tín hiệu',
     noAgents: 'Chưa có tác tử nào gửi dữ liệu',

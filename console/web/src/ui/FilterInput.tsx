@@ -26,7 +26,7 @@ export function FilterInput({ label, value, onChange }: FilterInputProps) {
       w={{ base: '100%', xs: 260 }}
       spellCheck={false}
       leftSection={<IconSearch size={14} aria-hidden />}
-      rightSection={value && <CloseButton size="xs" aria-label={t('common.clear')} onClick={() => onChange('')} />}
+      rightSection={value && <CloseButton aria-label={t('common.clear')} onClick={() => onChange('')} />}
       onChange={(event) => onChange(event.currentTarget.value)}
       onKeyDown={(event) => {
         if (event.key === 'Escape') event.currentTarget.blur()

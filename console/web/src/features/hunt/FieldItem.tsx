@@ -52,7 +52,7 @@ export function FieldItem({ field, sampled, hunt, filters }: FieldItemProps) {
       </Popover>
       <Tooltip label={columnLabel}>
         <ActionIcon
-          size={20}
+          size={24}
           className={isColumn ? styles.columnOn : styles.columnOff}
           aria-label={columnLabel}
           aria-pressed={isColumn}

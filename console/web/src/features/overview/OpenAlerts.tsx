@@ -27,14 +27,16 @@ export function OpenAlerts({ alerts }: { alerts: Schemas['AlertCounts'] }) {
               to="/alerts"
               search={{ level }}
               className={styles.level}
-              aria-label={t('overview.openAlertsOf', { severity: t(`severity.${level}`), text: reader.count(count) })}
             >
               <SeverityIcon level={level} size={15} />
-              <span className={styles.levelName}>{t(`severity.${level}`)}</span>
+              <span className={styles.levelName}>{t(`severity.${level}`)}</span>{' '}
               <span className={styles.levelBar} aria-hidden>
                 <span style={{ width: `${(count / most) * 100}%`, background: `var(--canh-${level})` }} />
               </span>
-              <span className={count > 0 ? styles.levelCount : styles.levelNone}>{reader.count(count)}</span>
+              <span className={count > 0 ? styles.levelCount : styles.levelNone}>
+                {reader.count(count)}
+                <span className="canh-unseen"> {t('overview.openNow')}</span>
+              </span>
             </Link>
           </li>
         ))}

@@ -27,7 +27,7 @@ test('what was dropped is listed with its reason', async () => {
 
 test('a severity leads to the queue of its open alerts', async () => {
   const { user, address } = start(sampleOverview())
-  await user.click(await screen.findByRole('link', { name: 'Critical 4 open' }))
+  await user.click(await screen.findByRole('link', { name: 'Critical 4 open now' }))
   await screen.findByRole('heading', { name: 'Alerts' })
   expect(address()).toBe('/alerts?level=critical')
 })
