@@ -32,7 +32,7 @@ impl Load {
                 1 => (
                     "sudo",
                     format!(
-                        "vanhanh0{} : TTY=pts/0 ; PWD=/home ; USER=root ; COMMAND=/usr/bin/systemctl status canhbench{}",
+                        "vanhanh0{} : TTY=pts/0 ; PWD=/home ; USER=root ; COMMAND=/usr/bin/systemctl status canhbench svc{}",
                         number % 4,
                         number % 90
                     ),

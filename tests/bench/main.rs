@@ -64,7 +64,7 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     load.send(server.ports.syslog_tcp)?;
     let mut peak = idle;
     let mut until = |what: &str, metric: &str, least: f64| -> anyhow::Result<Duration> {
-        wait_until(what, Duration::from_secs(600), || {
+        wait_until(what, Duration::from_secs(120), || {
             let now = memory(id)?;
             if now.anonymous > peak.anonymous {
                 peak = now;
@@ -77,7 +77,7 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     let cpu_acked = cpu_seconds(id)? - cpu_before;
     let detected = until("everything to be looked at", "canh_detection_events_total", count)?;
     let mut searchable = Duration::ZERO;
-    wait_until("everything to be searchable", Duration::from_secs(600), || {
+    wait_until("everything to be searchable", Duration::from_secs(120), || {
         searchable = begin.elapsed();
         Ok(api.count("canhbench")? >= load.count as u64)
     })?;

@@ -83,8 +83,9 @@ where
             comparisons.iter().all(|(comparison, limit)| comparison.holds(measured, *limit))
         }
     };
-    let ordered = correlation.kind != CorrelationKind::TemporalOrdered || in_order(correlation, window());
-    (holds && ordered).then_some(measured)
+    // The order is looked at last: it takes a walk over the window, and most windows do not get so far.
+    let ordered = || correlation.kind != CorrelationKind::TemporalOrdered || in_order(correlation, window());
+    (holds && ordered()).then_some(measured)
 }
 
 fn seen(condition: &Condition, sums: &Accumulator) -> bool {
