@@ -133,6 +133,24 @@ impl Feed {
         }
     }
 
+    /// Shows `visit` every batch after `after` up to `through`, past the cache. For readers that look at what has been
+    /// handed out before: what is damaged or gone is passed over and not counted again.
+    pub fn replay(&self, after: Position, through: Position, mut visit: impl FnMut(&EventBatch)) {
+        let mut reader = self.inner.journal.reader(after);
+        loop {
+            match reader.next_batch() {
+                Ok(Some((position, _))) if position > through => return,
+                Ok(Some((position, envelope))) => visit(&self.inner.decode(&envelope, position)),
+                Ok(None) => return,
+                Err(JournalError::Unreadable { .. } | JournalError::Gap { .. }) => (),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    return warn!(error, "older journal records cannot be read now");
+                }
+            }
+        }
+    }
+
     /// The last batch that can be pulled now.
     pub fn durable(&self) -> Position {
         self.inner.journal.durable()

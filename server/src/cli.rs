@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Play the demo scenario against the running server
     Demo(DemoArgs),
-    /// Search events; the newest last, or as JSON lines
+    /// Search events; the newest last, or as JSON lines with the newest first
     Hunt(HuntArgs),
     /// Follow events as they arrive
     Tail(TailArgs),
@@ -149,7 +149,10 @@ pub(crate) enum RulesCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Read a configuration file and say what is wrong with it
-    Check { file: PathBuf },
+    Check {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 #[cfg(test)]

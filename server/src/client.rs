@@ -141,14 +141,11 @@ fn read(response: ureq::http::Response<ureq::Body>) -> anyhow::Result<String> {
     Ok(body)
 }
 
-/// The server's own message, with the place in the query if it names one.
+/// The server's own message.
 fn refusal(status: u16, body: &str) -> anyhow::Error {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
     let Some(message) = parsed["message"].as_str() else {
         return anyhow!("the server answered {status}: {}", body.chars().take(200).collect::<String>());
     };
-    match parsed["details"]["column"].as_u64() {
-        Some(column) => anyhow!("{message} (column {column})"),
-        None => anyhow!("{message}"),
-    }
+    anyhow!("{message}")
 }

@@ -1,12 +1,24 @@
 //! The server's configuration file. Each part is defined where it is used; this puts them together.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use canh_collector::{CollectorConfig, JournalConfig};
 use canh_config::ConfigError;
 use serde::Deserialize;
+
+/// Shorter pauses between commits cost more than they give.
+const COMMIT_EVERY_MIN: Duration = Duration::from_millis(50);
+
+/// A value that cannot work.
+#[derive(Debug, thiserror::Error)]
+#[error("`{key}` in the configuration (or the option for it) cannot be used: {problem}")]
+pub(crate) struct ValueError {
+    key: &'static str,
+    problem: String,
+}
 
 /// The whole file. Every key may be left out.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,12 +53,15 @@ pub(crate) struct ConsoleConfig {
     /// Address of the web page and the API. There is no TLS yet: put a proxy in front before you leave loopback.
     pub(crate) listen: SocketAddr,
     /// Batches that a live tail may fall behind before it misses some, and is told so.
-    pub(crate) tail_queue_len: usize,
+    pub(crate) tail_queue_len: NonZeroU16,
 }
 
 impl Default for ConsoleConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8_686)), tail_queue_len: 64 }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8_686)),
+            tail_queue_len: const { NonZeroU16::new(64).unwrap() },
+        }
     }
 }
 
@@ -63,8 +78,9 @@ pub(crate) struct DetectionConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreConfig {
     /// Events older than this are deleted, whole days at a time.
-    pub(crate) retention_days: u32,
+    pub(crate) retention_days: NonZeroU32,
     /// Received events can be searched after this time at the latest, the time of one commit added.
+    /// At least 50ms.
     #[serde(with = "canh_config::duration")]
     pub(crate) commit_every: Duration,
 }
@@ -72,7 +88,7 @@ pub(crate) struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         // Twelve months are what the highest common duty to keep logs asks for.
-        Self { retention_days: 365, commit_every: Duration::from_millis(800) }
+        Self { retention_days: const { NonZeroU32::new(365).unwrap() }, commit_every: Duration::from_millis(800) }
     }
 }
 
@@ -80,6 +96,20 @@ impl ServerConfig {
     /// Reads the file, or takes the defaults.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         path.map_or_else(|| Ok(Self::default()), canh_config::load)
+    }
+
+    /// Values that are well formed and still cannot work.
+    pub(crate) fn check(&self) -> Result<(), ValueError> {
+        if self.store.commit_every < COMMIT_EVERY_MIN {
+            return Err(ValueError { key: "store.commit_every", problem: "it is shorter than 50ms".to_owned() });
+        }
+        for path in &self.detection.rules {
+            if !path.exists() {
+                let problem = format!("there is no `{}`", path.display());
+                return Err(ValueError { key: "detection.rules", problem });
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn in_data(&self, path: &Path) -> PathBuf {

@@ -27,8 +27,10 @@ pub(crate) struct Detector {
     pub(crate) state: Arc<dyn StateStore>,
     /// Every batch passes here on its way, for whoever follows events live.
     pub(crate) live: broadcast::Sender<Arc<EventBatch>>,
-    /// New rules, compiled.
-    pub(crate) reload: Receiver<Engine>,
+    /// New rules, compiled, and the position up to which they know the journal.
+    pub(crate) reload: Receiver<(Engine, Position)>,
+    /// Told once, when new events are looked at.
+    pub(crate) started: Option<tokio::sync::oneshot::Sender<()>>,
     pub(crate) metrics: DetectorMetrics,
 }
 
@@ -76,15 +78,20 @@ struct Pending {
 
 impl Detector {
     /// Runs on a thread of its own until the journal is closed and everything in it has been looked at.
-    pub(crate) fn run(&self, mut engine: Engine, handle: &Handle) {
+    pub(crate) fn run(mut self, mut engine: Engine, handle: &Handle) {
         let after = self.cursor(handle);
-        self.warm(&mut engine, after);
+        self.metrics.position.set(i64::try_from(after.get()).unwrap_or(i64::MAX));
+        warm(&self.feed, &mut engine, Position::START, after);
         info!(%after, "detecting");
+        if let Some(started) = self.started.take() {
+            // Nobody waiting is not an error.
+            let _ = started.send(());
+        }
         let mut pending =
             Pending { findings: Vec::new(), after, written: after, since: Instant::now(), received: None };
         loop {
-            if let Ok(mut newer) = self.reload.try_recv() {
-                self.warm(&mut newer, pending.after);
+            if let Ok((mut newer, known)) = self.reload.try_recv() {
+                warm(&self.feed, &mut newer, known, pending.after);
                 engine = newer;
                 info!("new rules are in force");
             }
@@ -163,20 +170,15 @@ impl Detector {
             std::thread::sleep(RETRY_AFTER);
         }
     }
+}
 
-    /// Shows the engine what it saw shortly before, so that windows of correlations that were open go on.
-    fn warm(&self, engine: &mut Engine, until: Position) {
-        let mut after = Position::new(self.feed.journal().first().get().saturating_sub(1));
-        let oldest = Timestamp::now().saturating_sub(KEEP_BEHIND);
-        while after < until {
-            let Pull::Batch(batch) = self.feed.try_next(after) else { return };
-            if batch.position > until {
-                return;
-            }
-            after = batch.position;
-            if batch.events.first().is_some_and(|event| event.received >= oldest) {
-                engine.warm(&batch);
-            }
+/// Shows the engine what came shortly before, so that windows of correlations that were open go on.
+pub(crate) fn warm(feed: &Feed, engine: &mut Engine, after: Position, through: Position) {
+    let first = Position::new(feed.journal().first().get().saturating_sub(1));
+    let oldest = Timestamp::now().saturating_sub(KEEP_BEHIND);
+    feed.replay(after.max(first), through, |batch| {
+        if batch.events.first().is_some_and(|event| event.received >= oldest) {
+            engine.warm(batch);
         }
-    }
+    });
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use canh_schema::Timestamp;
 use serde_json::Value;
 
@@ -22,25 +22,40 @@ pub(crate) fn hunt(args: &HuntArgs) -> anyhow::Result<()> {
         None => now.saturating_sub(span(&args.since)?),
     };
     let to = args.to.as_deref().map_or(Ok(now), moment)?;
-    let events = search(&client, &args.query, from, to, args.limit)?;
     let mut out = std::io::stdout().lock();
-    // The newest is printed last, where the eye is.
-    for event in events.iter().rev() {
-        print(&mut out, event, args.json)?;
+    let mut count = 0_u64;
+    let mut kept = Vec::new();
+    search(&client, &args.query, from, to, args.limit, |event| {
+        count += 1;
+        if args.json {
+            return print(&mut out, &event, true);
+        }
+        kept.push(event);
+        Ok(())
+    })?;
+    // A person reads from the bottom, so the newest is printed last. JSON goes out as it comes, the newest first.
+    for event in kept.iter().rev() {
+        print(&mut out, event, false)?;
     }
     if !args.json {
-        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
         let more = if count >= u64::from(args.limit) { "; there may be more, raise --limit" } else { "" };
         eprintln!("{count} events from {from} to {to}{more}");
     }
     Ok(())
 }
 
-fn search(client: &Client, query: &str, from: Timestamp, to: Timestamp, limit: u32) -> anyhow::Result<Vec<Value>> {
+fn search(
+    client: &Client,
+    query: &str,
+    from: Timestamp,
+    to: Timestamp,
+    limit: u32,
+    mut take: impl FnMut(Value) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let (from, to) = (from.to_string(), to.to_string());
-    let mut events = Vec::new();
+    let mut rest = limit;
     let mut before: Option<String> = None;
-    while let Some(rest) = limit.checked_sub(u32::try_from(events.len())?).filter(|rest| *rest > 0) {
+    while rest > 0 {
         let size = rest.min(PAGE).to_string();
         let mut parameters = vec![("q", query), ("from", &from), ("to", &to), ("limit", &size)];
         if let Some(before) = &before {
@@ -48,14 +63,15 @@ fn search(client: &Client, query: &str, from: Timestamp, to: Timestamp, limit: u
         }
         let mut page = client.get("/api/v1/events", &parameters)?;
         if let Value::Array(items) = page["items"].take() {
-            events.extend(items);
+            rest = rest.saturating_sub(u32::try_from(items.len())?);
+            items.into_iter().try_for_each(&mut take)?;
         }
         match page["next"].as_str() {
             Some(next) => before = Some(next.to_owned()),
             None => break,
         }
     }
-    Ok(events)
+    Ok(())
 }
 
 pub(crate) fn tail(args: &TailArgs) -> anyhow::Result<()> {
@@ -123,25 +139,39 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn moment(text: &str) -> anyhow::Result<Timestamp> {
-    Timestamp::parse_rfc3339(text)
-        .with_context(|| format!("`{text}` is not a time; write for example 2026-01-31T08:00:00+07:00"))
+/// A time or a span on the command line that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not {what}; write for example {example}")]
+pub(crate) struct WrongTime {
+    text: String,
+    what: &'static str,
+    example: &'static str,
+}
+
+fn moment(text: &str) -> Result<Timestamp, WrongTime> {
+    let error = || WrongTime {
+        text: text.to_owned(),
+        what: "a time between the years 1677 and 2262",
+        example: "2026-01-31T08:00:00+07:00",
+    };
+    Timestamp::parse_rfc3339(text).filter(|at| *at > Timestamp::MIN && *at < Timestamp::MAX).ok_or_else(error)
 }
 
 /// `90s`, `30m`, `24h`, `7d` or `2w`.
-fn span(text: &str) -> anyhow::Result<Duration> {
-    let seconds_each = match text.chars().next_back() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3_600,
-        Some('d') => 86_400,
-        Some('w') => 604_800,
-        _ => bail!("`{text}` is not a time span; write for example 30m, 24h or 7d"),
+fn span(text: &str) -> Result<Duration, WrongTime> {
+    let read = || {
+        let seconds_each = match text.chars().next_back()? {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        let count: u64 = text[..text.len() - 1].parse().ok()?;
+        Some(Duration::from_secs(count.saturating_mul(seconds_each)))
     };
-    let count: u64 = text[..text.len() - 1]
-        .parse()
-        .with_context(|| format!("`{text}` is not a time span; write for example 30m, 24h or 7d"))?;
-    Ok(Duration::from_secs(count.saturating_mul(seconds_each)))
+    read().ok_or_else(|| WrongTime { text: text.to_owned(), what: "a time span", example: "30m, 24h or 7d" })
 }
 
 #[cfg(test)]

@@ -35,8 +35,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", terminal::safe_lines(&format!("{error:#}")));
-            let configuration = error.chain().any(|cause| cause.is::<canh_config::ConfigError>());
-            if configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            let wrong_use = error.chain().any(|cause| {
+                cause.is::<canh_config::ConfigError>()
+                    || cause.is::<config::ValueError>()
+                    || cause.is::<hunt::WrongTime>()
+            });
+            if wrong_use { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -49,7 +53,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths }) => return Ok(verdict(rules::check(&paths)?)),
         Command::Config(ConfigCommand::Check { file }) => {
-            ServerConfig::load(Some(&file))?;
+            ServerConfig::load(Some(&file))?.check()?;
             println!("{} is fine", file.display());
         }
         Command::Doctor(args) => return Ok(verdict(doctor::run(&args.data))),

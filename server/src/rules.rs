@@ -1,9 +1,11 @@
 //! Loads detection rules, for the server and for `canh rules check`.
 
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use canh_detection::{Engine, EngineConfig, RuleError, load_paths};
-use canh_schema::Timestamp;
+use canh_schema::{RuleId, Timestamp};
 use canh_store::state::{RuleLoadError, RuleStatus, RulesStatus};
 use tracing::warn;
 
@@ -15,31 +17,64 @@ pub(crate) struct Loaded {
     pub(crate) status: RulesStatus,
 }
 
-/// Loads and compiles. Rules that do not load are listed in the status; they never stop the others.
-pub(crate) fn load(paths: &[PathBuf], now: Timestamp) -> Loaded {
-    let set = load_paths(paths);
-    let files: Vec<(PathBuf, canh_schema::RuleId)> =
-        set.rules.iter().map(|rule| (rule.path.clone(), rule.info.id.clone())).collect();
-    let engine = Engine::new(set, EngineConfig::default());
-    let errors: Vec<RuleLoadError> = engine.problems().iter().map(shown).collect();
-    for error in &errors {
-        warn!(file = error.file, line = error.line, message = error.message, "a rule does not load");
+/// The rules of a running server. Remembers the text of each file that was fine, so that a slip in an edit does not
+/// switch a detection off.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    paths: Vec<PathBuf>,
+    fine: HashMap<PathBuf, String>,
+}
+
+impl Rules {
+    pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
+        Self { paths, fine: HashMap::new() }
     }
-    let rules = engine
-        .rules()
-        .map(|info| RuleStatus {
-            id: info.id.clone(),
-            title: info.title.clone(),
-            level: info.level,
-            tags: info.tags.clone(),
-            file: files
-                .iter()
-                .find(|(_, id)| *id == info.id)
-                .map(|(path, _)| path.display().to_string())
-                .unwrap_or_default(),
-        })
-        .collect();
-    Loaded { engine, status: RulesStatus { loaded_at: now, rules, errors } }
+
+    /// Loads and compiles. Rules that do not load are listed in the status; they never stop the others, and the
+    /// version of their file that was loaded before stays in force.
+    pub(crate) fn load(&mut self, now: Timestamp) -> Loaded {
+        let mut set = load_paths(&self.paths);
+        let broken: HashSet<PathBuf> = set.errors.iter().map(|error| error.path.clone()).collect();
+        let mut kept = HashSet::new();
+        for path in &broken {
+            let gone = !set.rules.iter().any(|rule| rule.path == *path);
+            if let Some(text) = self.fine.get(path).filter(|_| gone) {
+                set.add_text(path, text);
+                kept.insert(path.clone());
+            }
+        }
+        let mut files: HashMap<RuleId, PathBuf> = HashMap::new();
+        for rule in &set.rules {
+            files.insert(rule.info.id.clone(), rule.path.clone());
+        }
+        self.fine.retain(|path, _| kept.contains(path));
+        for path in files.values().filter(|path| !broken.contains(*path)) {
+            if !self.fine.contains_key(path)
+                && let Ok(text) = fs::read_to_string(path)
+            {
+                self.fine.insert(path.clone(), text);
+            }
+        }
+        let engine = Engine::new(set, EngineConfig::default());
+        let mut errors: Vec<RuleLoadError> = engine.problems().iter().map(shown).collect();
+        for error in &mut errors {
+            if kept.contains(Path::new(&error.file)) {
+                error.message.push_str("; the version loaded before stays in force");
+            }
+            warn!(file = error.file, line = error.line, message = error.message, "a rule does not load");
+        }
+        let rules = engine
+            .rules()
+            .map(|info| RuleStatus {
+                id: info.id.clone(),
+                title: info.title.clone(),
+                level: info.level,
+                tags: info.tags.clone(),
+                file: files.get(&info.id).map(|path| path.display().to_string()).unwrap_or_default(),
+            })
+            .collect();
+        Loaded { engine, status: RulesStatus { loaded_at: now, rules, errors } }
+    }
 }
 
 fn shown(error: &RuleError) -> RuleLoadError {
@@ -71,4 +106,42 @@ pub(crate) fn check(paths: &[PathBuf]) -> anyhow::Result<bool> {
     }
     println!("{} rules load, {} do not", engine.rules().len(), errors.len());
     Ok(errors.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(field: &str) -> String {
+        format!(
+            "title: T\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  selection:\n    {field}: x\n  condition: selection\n"
+        )
+    }
+
+    #[test]
+    fn a_slip_in_an_edit_leaves_the_old_version_in_force() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("a.yml");
+        let mut rules = Rules::new(vec![dir.path().to_owned()]);
+        let mut load = |text: Option<String>| {
+            match text {
+                Some(text) => fs::write(&path, text),
+                None => fs::remove_file(&path),
+            }
+            .expect("the file can be changed");
+            let loaded = rules.load(Timestamp::from_secs(0));
+            (
+                loaded.engine.rules().len(),
+                loaded.status.errors.into_iter().map(|error| error.message).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(load(Some(rule("user.name"))), (1, vec![]));
+        for _ in 0..2 {
+            let (count, errors) = load(Some(rule("user.name|contians")));
+            assert_eq!((count, errors.len()), (1, 1));
+            assert!(errors[0].ends_with("stays in force"), "{errors:?}");
+        }
+        assert_eq!(load(Some(rule("source.ip"))), (1, vec![]));
+        assert_eq!(load(None), (0, vec![]), "a rule that was taken away is gone");
+    }
 }

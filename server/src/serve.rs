@@ -1,7 +1,8 @@
 //! `canh serve`: opens the parts, connects them, and takes them down in the order in which data flows.
 
-use std::fs;
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -13,7 +14,7 @@ use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Jou
 use canh_console::{App, AppParts, Readiness};
 use canh_detection::Engine;
 use canh_messages::Key;
-use canh_schema::{ByteSize, Timestamp};
+use canh_schema::{ByteSize, Position, Timestamp};
 use canh_store::EventStore;
 use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
 use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
@@ -21,7 +22,7 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -32,8 +33,9 @@ use crate::detect::{Detector, DetectorMetrics};
 use crate::doors::Doors;
 use crate::index::Indexer;
 use crate::release::Keeper;
-use crate::terminal::say;
-use crate::{rules, secret, sources};
+use crate::rules::Rules;
+use crate::terminal::{self, say};
+use crate::{detect, secret, sources};
 
 /// File in the data directory with the token that sets up the first user, while there is none.
 const SETUP_FILE: &str = "setup.token";
@@ -43,8 +45,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     config.data = args.data.clone().unwrap_or(config.data);
     config.console.listen = args.listen.unwrap_or(config.console.listen);
     config.detection.rules.extend(args.rules.iter().cloned());
+    config.check()?;
     let filter = tracing_subscriber::EnvFilter::try_from_env("CANH_LOG").unwrap_or_else(|_| "info,tantivy=warn".into());
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let ansi = terminal::wants_colours(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -56,6 +59,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
 
 struct Server {
     config: ServerConfig,
+    /// Keeps a second server out of the data directory.
+    _lock: File,
     registry: Registry,
     journal: Arc<Journal>,
     events: Arc<dyn EventStore>,
@@ -64,9 +69,7 @@ struct Server {
 
 impl Server {
     async fn start(config: ServerConfig) -> anyhow::Result<()> {
-        fs::create_dir_all(&config.data).with_context(|| {
-            format!("cannot make the data directory `{}`; choose another with --data", config.data.display())
-        })?;
+        let lock = lock(&config.data)?;
         let registry = Registry::new();
         let state = SqliteState::open(&config.data.join("state.db")).context("cannot open the state")?;
         let state: Arc<dyn StateStore> = Arc::new(state);
@@ -78,7 +81,7 @@ impl Server {
         let past = state.detection_cursor().await?.max(events.cursor());
         let journal = Journal::open_past(&journal_config, past, &registry)
             .with_context(|| format!("cannot open the journal in `{}`", journal_config.dir.display()))?;
-        Self { config, registry, journal, events, state }.serve().await
+        Self { config, _lock: lock, registry, journal, events, state }.serve().await
     }
 
     async fn serve(self) -> anyhow::Result<()> {
@@ -108,16 +111,18 @@ impl Server {
         self.leave_notes(&collector, console_address).await?;
 
         let (reload, reloaded) = mpsc::channel();
-        let engine = self.load_rules().await?;
-        let (live, _) = broadcast::channel(self.config.console.tail_queue_len);
+        let (rules, engine) = self.load_rules().await?;
+        let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
+        let (started, detection_started) = oneshot::channel();
         let detector = Detector {
             feed: feed.clone(),
             state: self.state.clone(),
             live: live.clone(),
             reload: reloaded,
+            started: Some(started),
             metrics: DetectorMetrics::new(&self.registry)?,
         };
-        let indexer = Indexer::new(feed, self.events.clone(), self.config.store.commit_every, &self.registry)?;
+        let indexer = Indexer::new(feed.clone(), self.events.clone(), self.config.store.commit_every, &self.registry)?;
         let handle = Handle::current();
         let detecting = thread("canh-detect", {
             let handle = handle.clone();
@@ -132,7 +137,7 @@ impl Server {
             journal: self.journal.clone(),
             events: self.events.clone(),
             state: self.state.clone(),
-            retention: Duration::from_secs(u64::from(self.config.store.retention_days) * 86_400),
+            retention: Duration::from_secs(u64::from(self.config.store.retention_days.get()) * 86_400),
             roomy: ByteSize::new(self.config.journal.bytes_max.bytes() / 2),
         };
         let keeping = tokio::spawn({
@@ -150,11 +155,18 @@ impl Server {
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(reload_on_hangup(self.config.detection.rules.clone(), self.state.clone(), reload));
+        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload));
         tokio::spawn(stop_on_signal(stop.clone()));
 
         info!(address = %console_address, "the console is open");
-        readiness.set_ready();
+        tokio::spawn({
+            let readiness = readiness.clone();
+            async move {
+                if detection_started.await.is_ok() {
+                    readiness.set_ready();
+                }
+            }
+        });
         collector.run(stop).await;
         readiness.set_stopping();
         self.journal.close().await;
@@ -210,12 +222,35 @@ impl Server {
         Ok(())
     }
 
-    async fn load_rules(&self) -> anyhow::Result<Engine> {
-        let paths = self.config.detection.rules.clone();
-        let loaded = tokio::task::spawn_blocking(move || rules::load(&paths, Timestamp::now())).await?;
+    async fn load_rules(&self) -> anyhow::Result<(Rules, Engine)> {
+        let mut rules = Rules::new(self.config.detection.rules.clone());
+        let (rules, loaded) = tokio::task::spawn_blocking(move || {
+            let loaded = rules.load(Timestamp::now());
+            (rules, loaded)
+        })
+        .await?;
         info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded");
         self.state.put_rules_status(loaded.status).await?;
-        Ok(loaded.engine)
+        Ok((rules, loaded.engine))
+    }
+}
+
+/// Makes the data directory, for its owner only (it holds raw logs), and takes its lock.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let shown = data.display();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make the data directory `{shown}`; choose another with --data"))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write into the data directory `{shown}`"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            anyhow::bail!("another server uses the data directory `{shown}`; stop it, or choose another with --data")
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
     }
 }
 
@@ -275,18 +310,33 @@ async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-async fn reload_on_hangup(paths: Vec<std::path::PathBuf>, state: Arc<dyn StateStore>, reload: Sender<Engine>) {
+/// Compiles the rules again at each SIGHUP. The engine in force goes on meanwhile; the new one is shown the recent
+/// past before it takes over.
+async fn reload_on_hangup(
+    mut rules: Rules,
+    feed: Feed,
+    state: Arc<dyn StateStore>,
+    reload: Sender<(Engine, Position)>,
+) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
-        let paths = paths.clone();
-        let Ok(loaded) = tokio::task::spawn_blocking(move || rules::load(&paths, Timestamp::now())).await else {
-            continue;
+        let feed = feed.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut loaded = rules.load(Timestamp::now());
+            let known = feed.durable();
+            detect::warm(&feed, &mut loaded.engine, Position::START, known);
+            (rules, loaded, known)
+        });
+        let Ok((back, loaded, known)) = done.await else {
+            error!("loading rules failed; please report it. Rules are not loaded again until the server is restarted");
+            return;
         };
+        rules = back;
         info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
         if let Err(error) = state.put_rules_status(loaded.status).await {
             error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
         }
-        if reload.send(loaded.engine).is_err() {
+        if reload.send((loaded.engine, known)).is_err() {
             return;
         }
     }

@@ -19,10 +19,13 @@ pub(crate) fn say(key: Key, values: &[(&str, &str)]) -> String {
     render(key, language(), values)
 }
 
-/// Whether to colour standard output: a terminal, and `NO_COLOR` not set (no-color.org).
+/// Whether to colour what goes to `stream`: a terminal, and `NO_COLOR` not set (no-color.org).
+pub(crate) fn wants_colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 pub(crate) fn colours() -> Colours {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if !plain && std::io::stdout().is_terminal() { Colours::On } else { Colours::Off }
+    if wants_colours(&std::io::stdout()) { Colours::On } else { Colours::Off }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
