@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span};
 
-use crate::config::CollectorConfig;
+use crate::config::{CollectorConfig, SettingError};
 use crate::door::{BindError, BoundDoor, Intake, bind_all};
 use crate::drops::Drops;
 use crate::journal::Journal;
@@ -28,6 +28,8 @@ pub struct CollectorParts {
 pub enum CollectorError {
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     #[error("a metric of the collector is registered twice")]
     Metrics(#[from] prometheus::Error),
 }
@@ -41,6 +43,7 @@ impl Collector {
     /// Takes the addresses of all doors that are enabled. Call it inside the runtime.
     pub fn bind(config: &CollectorConfig, parts: CollectorParts, registry: &Registry) -> Result<Self, CollectorError> {
         let CollectorParts { journal, tokens, drops, sources } = parts;
+        config.check(journal.batch_max())?;
         let intake = Intake::new(journal, tokens, drops, sources, registry)?;
         Ok(Self { doors: bind_all(config, &intake)? })
     }

@@ -7,6 +7,10 @@ use crate::door::http::HttpConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
 use crate::door::syslog_udp::SyslogUdpConfig;
+use crate::format;
+
+/// What the journal writes before the payload of a batch is at most this long.
+const HEAD_LEN_MAX: u64 = 1_024;
 
 /// `[collector]`
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,6 +22,47 @@ pub struct CollectorConfig {
     pub syslog_tcp: SyslogTcpConfig,
     pub sources: SourcesConfig,
     pub feed: FeedConfig,
+}
+
+/// A value that cannot work, found before a door is opened.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SettingError {
+    #[error("configuration key `{key}`: {}", format::unknown(name))]
+    UnknownFormat { key: &'static str, name: String },
+    #[error(
+        "a batch that `{key}` allows may have {needed} bytes, and the journal takes {batch_max} at most; raise \
+         `journal.batch_max` to {needed} or more, or lower `{key}`"
+    )]
+    BatchTooLarge { key: &'static str, needed: u64, batch_max: ByteSize },
+}
+
+impl CollectorConfig {
+    /// Whether the doors that are enabled can work with a journal that takes batches of `batch_max`.
+    pub(crate) fn check(&self, batch_max: ByteSize) -> Result<(), SettingError> {
+        let formats = [
+            ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
+            ("collector.syslog_tcp.format", self.syslog_tcp.enabled, &self.syslog_tcp.format),
+        ];
+        for (key, enabled, name) in formats {
+            if let Some(name) = name.as_ref().filter(|name| enabled && format::by_name(name).is_none()) {
+                return Err(SettingError::UnknownFormat { key, name: name.clone() });
+            }
+        }
+        let batches = [
+            ("collector.otlp_grpc.message_max", self.otlp_grpc.enabled, self.otlp_grpc.batch_len_max()),
+            ("collector.http.message_max", self.http.enabled, self.http.message_len_max()),
+            ("collector.http.line_max", self.http.enabled, self.http.lines_len_max()),
+            ("collector.syslog_udp.message_max", self.syslog_udp.enabled, self.syslog_udp.batch_len_max()),
+            ("collector.syslog_tcp.batch_size", self.syslog_tcp.enabled, self.syslog_tcp.batch_len_max()),
+        ];
+        for (key, enabled, len) in batches {
+            let needed = len.saturating_add(HEAD_LEN_MAX);
+            if enabled && needed > batch_max.bytes() {
+                return Err(SettingError::BatchTooLarge { key, needed, batch_max });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `[collector.sources]`
@@ -59,11 +104,52 @@ mod tests {
         assert!(error.contains(word), "input: {text}\nerror: {error}");
     }
 
+    #[track_caller]
+    fn check_cannot_work(text: &str, batch_max: ByteSize, words: &[&str]) {
+        let config: CollectorConfig = toml::from_str(text).unwrap();
+        let error = config.check(batch_max).unwrap_err().to_string();
+        for word in words {
+            assert!(error.contains(word), "expected `{word}`: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_work_is_an_error_that_names_the_keys() {
+        let default = crate::JournalConfig::default().batch_max;
+        assert_eq!(CollectorConfig::default().check(default), Ok(()));
+        for door in ["syslog_udp", "syslog_tcp"] {
+            let key = format!("`collector.{door}.format`");
+            check_cannot_work(
+                &format!("[{door}]\nformat = 'zeek_jsn'"),
+                default,
+                &[&key, "`zeek_jsn`", "`zeek_json`?", "web_access"],
+            );
+            let closed = format!("[{door}]\nenabled = false\nformat = 'zeek_jsn'");
+            assert_eq!(toml::from_str::<CollectorConfig>(&closed).unwrap().check(default), Ok(()));
+        }
+        let both = |key| ["`journal.batch_max`", key];
+        check_cannot_work("", ByteSize::mib(16), &both("`collector.otlp_grpc.message_max`"));
+        check_cannot_work("[otlp_grpc]\nenabled = false", ByteSize::mib(16), &both("`collector.http.message_max`"));
+        check_cannot_work("[http]\nline_max = '40MiB'", default, &both("`collector.http.line_max`"));
+        check_cannot_work("[syslog_tcp]\nbatch_size = '32MiB'", default, &both("`collector.syslog_tcp.batch_size`"));
+        check_cannot_work(
+            "[otlp_grpc]\nenabled = false\n[http]\nenabled = false",
+            ByteSize::mib(1),
+            &both("`collector.syslog_udp.message_max`"),
+        );
+    }
+
     #[test]
     fn a_misspelt_key_is_an_error_that_names_the_known_ones() {
         check_refused("[syslog_udp]\nlistenn = '0.0.0.0:514'", "`listenn`");
         check_refused("[syslog_udp]\nlistenn = '0.0.0.0:514'", "`listen`");
         check_refused("[syslog_ucp]\nlisten = '0.0.0.0:514'", "`syslog_ucp`");
         check_refused("[http]\nlisten = 'everywhere'", "listen");
+        for door in ["otlp_grpc", "http", "syslog_udp", "syslog_tcp"] {
+            check_refused(
+                &format!("[{door}]\nlisten = 'nope'"),
+                "`nope` is not an address to listen on; write `address:port`",
+            );
+        }
     }
 }

@@ -20,8 +20,6 @@ pub enum DropReason {
     BadFrame,
     /// The sender went away in the middle of a record whose framing says how long it is.
     Incomplete,
-    /// More connections than the limit.
-    TooManyConnections,
     /// The server is shutting down.
     ShuttingDown,
     /// A record of the journal that is damaged on disk.
@@ -33,7 +31,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::KernelBuffer,
         Self::QueueFull,
         Self::JournalFull,
@@ -41,7 +39,6 @@ impl DropReason {
         Self::Truncated,
         Self::BadFrame,
         Self::Incomplete,
-        Self::TooManyConnections,
         Self::ShuttingDown,
         Self::Damaged,
         Self::Unreadable,
@@ -57,7 +54,6 @@ impl DropReason {
             Self::Truncated => "truncated",
             Self::BadFrame => "bad_frame",
             Self::Incomplete => "incomplete",
-            Self::TooManyConnections => "too_many_connections",
             Self::ShuttingDown => "shutting_down",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",

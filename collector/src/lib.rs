@@ -15,7 +15,7 @@ mod sources;
 mod token;
 
 pub use collector::{Collector, CollectorError, CollectorParts, run};
-pub use config::{CollectorConfig, FeedConfig, SourcesConfig};
+pub use config::{CollectorConfig, FeedConfig, SettingError, SourcesConfig};
 pub use decode::{DecodeSettings, decode};
 pub use drops::{DropReason, Dropped, Drops};
 pub use envelope::{AgentBatch, Cut, Door, Envelope, EnvelopeError, Framing, Record, RecordList, Records};

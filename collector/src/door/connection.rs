@@ -1,6 +1,7 @@
-//! Serves HTTP/1 and HTTP/2 connections for the doors that speak HTTP: how many, how long they may be silent, and how
-//! they end. What is asked over them is the business of the door.
+//! Serves TCP connections: how many, how long they may be silent, and how they end; and HTTP/1 and HTTP/2 on them for
+//! the doors that speak HTTP. What is asked over them is the business of the door.
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -15,7 +16,6 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,7 +23,7 @@ use tower::Layer;
 use tracing::{debug, warn};
 
 use super::intake::Intake;
-use crate::drops::DropReason;
+use super::places::{Place, Places, RefusedConnection};
 
 /// After `stop`, what is under way may take this long.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,9 +38,15 @@ impl Peer {
     }
 }
 
+/// Why a connection ended before its time.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) connections_max: NonZeroUsize,
+    pub(super) connections_per_address_max: NonZeroUsize,
+    /// A connection that sends nothing at all is closed after so long.
+    pub(super) first_byte_timeout: Duration,
     /// A connection on which nothing arrives for so long is closed.
     pub(super) idle_timeout: Duration,
 }
@@ -53,8 +59,8 @@ pub(super) enum Protocol {
     Http2,
 }
 
-/// Serves until `stop` fires, then lets requests under way finish.
-pub(super) async fn serve(
+/// Serves HTTP until `stop` fires, then lets requests under way finish.
+pub(super) async fn serve_http(
     door: &'static str,
     listener: TcpListener,
     protocol: Protocol,
@@ -63,23 +69,49 @@ pub(super) async fn serve(
     intake: Intake,
     stop: CancellationToken,
 ) {
+    let (first_byte_timeout, idle_timeout) = (limits.first_byte_timeout, limits.idle_timeout);
+    let work = |stream, peer, place| {
+        let stream = IdleTimeout::new(stream, first_byte_timeout, idle_timeout, place);
+        serve_one(stream, peer, protocol, idle_timeout, router.clone(), stop.clone())
+    };
+    serve(door, listener, &limits, &intake, &stop, work).await;
+}
+
+/// Accepts connections until `stop` fires, does the work of each, and waits for them to end.
+///
+/// The work says when the first byte has come ([`Place::has_sent`]).
+pub(super) async fn serve<F>(
+    door: &'static str,
+    listener: TcpListener,
+    limits: &Limits,
+    intake: &Intake,
+    stop: &CancellationToken,
+    work: impl Fn(TcpStream, SocketAddr, Arc<Place>) -> F,
+) where
+    F: Future<Output = Result<(), BoxError>> + Send + 'static,
+{
     let (tasks, cut_off) = (TaskTracker::new(), CancellationToken::new());
-    let places = Arc::new(Semaphore::new(limits.connections_max.get()));
+    let places = Places::new(limits.connections_max, limits.connections_per_address_max);
     let open = intake.metrics.connections.with_label_values(&[door]);
-    while let Some((stream, peer)) = accept(door, &listener, &stop).await {
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            intake.drops.add(door, DropReason::TooManyConnections, 1);
-            continue;
+    while let Some((stream, peer)) = accept(door, &listener, stop).await {
+        let place = match places.enter(peer.ip()) {
+            Ok(place) => Arc::new(place),
+            Err(reason) => {
+                intake.refused_connection(door, reason);
+                continue;
+            }
         };
-        let work = serve_one(stream, peer, protocol, limits.idle_timeout, router.clone(), stop.clone());
-        let (open, cut_off) = (open.clone(), cut_off.clone());
+        if place.made_room {
+            intake.refused_connection(door, RefusedConnection::MadeRoom);
+        }
+        let (open, cut_off, work) = (open.clone(), cut_off.clone(), work(stream, peer, place.clone()));
         tasks.spawn(async move {
             open.inc();
-            if let Some(Err(error)) = cut_off.run_until_cancelled(work).await {
+            let work = place.close.run_until_cancelled(work);
+            if let Some(Some(Err(error))) = cut_off.run_until_cancelled(work).await {
                 debug!(door, %peer, error = %error, "connection ended with an error");
             }
             open.dec();
-            drop(place);
         });
     }
     drop(listener);
@@ -87,7 +119,7 @@ pub(super) async fn serve(
 }
 
 /// Waits for the connections to end, and cuts off those that do not.
-pub(super) async fn finish(door: &'static str, tasks: &TaskTracker, cut_off: &CancellationToken) {
+async fn finish(door: &'static str, tasks: &TaskTracker, cut_off: &CancellationToken) {
     tasks.close();
     if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
         warn!(door, connections = tasks.len(), "connections are cut off because they did not end in time");
@@ -97,7 +129,7 @@ pub(super) async fn finish(door: &'static str, tasks: &TaskTracker, cut_off: &Ca
 }
 
 /// The next connection, or `None` once `stop` has fired.
-pub(super) async fn accept(
+async fn accept(
     door: &'static str,
     listener: &TcpListener,
     stop: &CancellationToken,
@@ -127,14 +159,14 @@ pub(super) async fn accept(
 }
 
 async fn serve_one(
-    stream: TcpStream,
+    stream: IdleTimeout<TcpStream>,
     peer: SocketAddr,
     protocol: Protocol,
     idle_timeout: Duration,
     router: Router,
     stop: CancellationToken,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let io = TokioIo::new(IdleTimeout::new(stream, idle_timeout));
+) -> Result<(), BoxError> {
+    let io = TokioIo::new(stream);
     let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_timeout.min(Duration::from_secs(30)));
@@ -161,19 +193,26 @@ struct IdleTimeout<S> {
     stream: S,
     after: Duration,
     sleep: Pin<Box<Sleep>>,
+    place: Arc<Place>,
+    has_sent: bool,
 }
 
 impl<S> IdleTimeout<S> {
-    fn new(stream: S, after: Duration) -> Self {
-        Self { stream, after, sleep: Box::pin(tokio::time::sleep(after)) }
+    fn new(stream: S, first: Duration, after: Duration, place: Arc<Place>) -> Self {
+        Self { stream, after, sleep: Box::pin(tokio::time::sleep(first.min(after))), place, has_sent: false }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for IdleTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let after = self.after;
+        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
+                if !self.has_sent && buffer.filled().len() > before {
+                    self.has_sent = true;
+                    self.place.has_sent();
+                }
                 self.sleep.as_mut().reset(Instant::now() + after);
                 Poll::Ready(result)
             }

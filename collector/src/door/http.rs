@@ -2,7 +2,7 @@
 //! ([`super::ndjson`]). Bodies may be compressed with gzip or zstd.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use crate::journal::JournalError;
 use crate::token::check_bearer;
 
 const NAME: &str = "http";
+/// Name of the counter of bodies that are packed in an unknown way.
+const CONTENT_ENCODING: &str = "content_encoding";
 
 /// `[collector.http]`
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +36,7 @@ pub struct HttpConfig {
     /// Whether this door is open.
     pub enabled: bool,
     /// Address to listen on.
+    #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
     /// Longest OTLP message after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
@@ -41,13 +44,22 @@ pub struct HttpConfig {
     /// Longest body of newline-delimited JSON after decompression. It is journaled while it comes in.
     #[serde(with = "canh_config::byte_size")]
     pub body_max: ByteSize,
+    /// Most lines or array elements of one body of newline-delimited JSON.
+    pub lines_max: NonZeroU64,
     /// Longest line or array element; the rest of a longer one is cut off and counted.
     #[serde(with = "canh_config::byte_size")]
     pub line_max: ByteSize,
     /// Connections at the same time. More are closed at once and counted.
     pub connections_max: NonZeroUsize,
+    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
+    /// once and counted. Raise it if senders come through a proxy.
+    pub connections_per_address_max: NonZeroUsize,
     /// Bodies received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
+    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
+    /// makes room for a new connection.
+    #[serde(with = "canh_config::duration")]
+    pub first_byte_timeout: Duration,
     /// A connection on which nothing arrives for so long is closed.
     #[serde(with = "canh_config::duration")]
     pub idle_timeout: Duration,
@@ -63,12 +75,27 @@ impl Default for HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 4318)),
             message_max: limit::MESSAGE_MAX,
             body_max: ByteSize::mib(64),
+            lines_max: const { NonZeroU64::new(1_000_000).unwrap() },
             line_max: limit::LINE_MAX,
             connections_max: const { NonZeroUsize::new(512).unwrap() },
+            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
             requests_max: const { NonZeroUsize::new(32).unwrap() },
+            first_byte_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(300),
         }
+    }
+}
+
+impl HttpConfig {
+    /// Longest payload of an OTLP message that the journal is given, in bytes.
+    pub(crate) fn message_len_max(&self) -> u64 {
+        self.message_max.bytes()
+    }
+
+    /// Longest payload of lines that the journal is given, in bytes.
+    pub(crate) fn lines_len_max(&self) -> u64 {
+        ndjson::payload_len_max(self.line_max)
     }
 }
 
@@ -77,11 +104,16 @@ pub(super) fn bind(config: &HttpConfig, intake: &Intake) -> Result<Option<BoundD
         return Ok(None);
     }
     let (listener, address) = listen_tcp(NAME, config.listen)?;
-    let limits = Limits { connections_max: config.connections_max, idle_timeout: config.idle_timeout };
+    let limits = Limits {
+        connections_max: config.connections_max,
+        connections_per_address_max: config.connections_per_address_max,
+        first_byte_timeout: config.first_byte_timeout,
+        idle_timeout: config.idle_timeout,
+    };
     let router = router(config, intake.clone());
     let intake = intake.clone();
     Ok(Some(BoundDoor::new(NAME, address, move |stop| {
-        connection::serve(NAME, listener, Protocol::Http, limits, router, intake, stop)
+        connection::serve_http(NAME, listener, Protocol::Http, limits, router, intake, stop)
     })))
 }
 
@@ -95,7 +127,8 @@ fn router(config: &HttpConfig, intake: Intake) -> Router {
         .fallback(unknown)
         // Bodies are read piece by piece under limits of their own.
         .layer(DefaultBodyLimit::disable())
-        .layer(RequestDecompressionLayer::new())
+        // What cannot be unpacked is refused by `App::admit`, in the words of each protocol.
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .with_state(app)
 }
 
@@ -129,6 +162,12 @@ impl Refusal {
         Self::new(status, "journal", error.to_string())
     }
 
+    pub(super) fn too_large(len_max: ByteSize) -> Self {
+        let message =
+            format!("the body is longer than {} bytes; send smaller batches in several requests", len_max.bytes());
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
     pub(super) fn timeout() -> Self {
         let message = "the body did not arrive, or was not written, in time";
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
@@ -141,15 +180,30 @@ impl Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if self.reason == CONTENT_ENCODING {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"));
+        }
     }
 }
 
 impl App {
-    /// Checks who asks and whether there is room, before the body is read. The permit stands for the room.
-    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Refusal> {
+    /// Checks who asks, what the headers say of the body, and whether there is room, before the body is read. The
+    /// permit stands for the room.
+    pub(super) fn admit(&self, headers: &HeaderMap, len_max: ByteSize) -> Result<OwnedSemaphorePermit, Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         check_bearer(&*self.intake.tokens, authorization)
             .map_err(|error| Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()))?;
+        // Of a body that is unpacked on the way, both headers are gone.
+        if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes());
+            let message =
+                format!("a body packed with `{encoding}` cannot be read; send it with gzip or zstd, or as it is");
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, CONTENT_ENCODING, message));
+        }
+        let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
+        if len.is_some_and(|len| len > len_max.bytes()) {
+            return Err(Refusal::too_large(len_max));
+        }
         self.places.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many requests at the same time; try again")
         })

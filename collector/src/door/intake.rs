@@ -6,6 +6,7 @@ use std::sync::Arc;
 use canh_schema::Timestamp;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::places::RefusedConnection;
 use crate::drops::{DropReason, Drops};
 use crate::envelope::{Door, Envelope};
 use crate::journal::{Appended, Journal, JournalError};
@@ -28,6 +29,7 @@ pub(super) struct DoorMetrics {
     records: IntCounterVec,
     bytes: IntCounterVec,
     refused: IntCounterVec,
+    refused_connections: IntCounterVec,
     pub(super) connections: IntGaugeVec,
 }
 
@@ -45,6 +47,11 @@ impl DoorMetrics {
             records: counter("canh_door_records_total", "Records journaled.", &["door"])?,
             bytes: counter("canh_door_bytes_total", "Bytes of payload journaled.", &["door"])?,
             refused: counter("canh_door_refused_total", "Requests refused; the sender was told.", &["door", "reason"])?,
+            refused_connections: counter(
+                "canh_door_connections_refused_total",
+                "Connections closed because of a limit on their number.",
+                &["door", "reason"],
+            )?,
             connections,
         })
     }
@@ -120,6 +127,11 @@ impl Intake {
     /// Counts a request that was refused, so that its sender knows and still has the data.
     pub(super) fn refused(&self, door: Door, reason: &'static str) {
         self.metrics.refused.with_label_values(&[door.name(), reason]).inc();
+    }
+
+    /// Counts a connection that was closed for a limit. What its sender wanted to send is not known.
+    pub(super) fn refused_connection(&self, door: &str, reason: RefusedConnection) {
+        self.metrics.refused_connections.with_label_values(&[door, reason.name()]).inc();
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) struct ArraySplitter {
     element_max: usize,
     elements: RecordList,
     cut_total: u64,
+    elements_total: u64,
     element: Vec<u8>,
     cut: Cut,
     place: Place,
@@ -45,6 +46,7 @@ impl ArraySplitter {
             element_max: element_max.max(1),
             elements: RecordList::default(),
             cut_total: 0,
+            elements_total: 0,
             element: Vec::new(),
             cut: Cut::Whole,
             place: Place::Before,
@@ -72,6 +74,16 @@ impl ArraySplitter {
 
     pub(super) fn cut_total(&self) -> u64 {
         self.cut_total
+    }
+
+    /// Elements that have ended so far.
+    pub(super) fn elements_total(&self) -> u64 {
+        self.elements_total
+    }
+
+    /// Whether a comma says that one more element follows.
+    pub(super) fn expects_more(&self) -> bool {
+        self.place == Place::Between { comma: true }
     }
 
     pub(super) fn take(&mut self) -> impl Iterator<Item = Ready> + use<> {
@@ -141,6 +153,7 @@ impl ArraySplitter {
         let element = self.element.trim_ascii_end();
         self.elements.push(element, None, self.cut);
         self.cut_total += u64::from(self.cut == Cut::Truncated);
+        self.elements_total += 1;
         self.element.clear();
         self.cut = Cut::Whole;
     }

@@ -20,6 +20,10 @@ pub(super) struct LineSplitter {
     buffer: BytesMut,
     whole_len: usize,
     lines: u64,
+    /// Lines that have ended or were cut, with those that are empty.
+    lines_total: u64,
+    /// Lines of these that are records.
+    records_total: u64,
     /// Lines that were cut.
     cut: RecordList,
     cut_total: u64,
@@ -36,6 +40,8 @@ impl LineSplitter {
             buffer: BytesMut::new(),
             whole_len: 0,
             lines: 0,
+            lines_total: 0,
+            records_total: 0,
             cut: RecordList::default(),
             cut_total: 0,
             skipping: false,
@@ -74,6 +80,21 @@ impl LineSplitter {
         self.cut_total
     }
 
+    /// Lines so far, with those that are empty, and without the one that has begun unless it is cut already.
+    pub(super) fn lines_total(&self) -> u64 {
+        self.lines_total
+    }
+
+    /// Records so far.
+    pub(super) fn records_total(&self) -> u64 {
+        self.records_total
+    }
+
+    /// Whether what comes up to the next line feed is the rest of a line that was cut.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     /// All whole lines so far, at most two batches.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Ready> + use<> {
         let lines = std::mem::take(&mut self.lines);
@@ -98,6 +119,8 @@ impl LineSplitter {
         let head = self.buffer.split_off(self.whole_len);
         self.cut.push(&head, None, Cut::Truncated);
         self.cut_total += 1;
+        self.lines_total += 1;
+        self.records_total += 1;
         self.skipping = true;
     }
 
@@ -105,6 +128,7 @@ impl LineSplitter {
         if std::mem::take(&mut self.skipping) {
             return;
         }
+        self.lines_total += 1;
         let line = self.buffer.get(self.whole_len..).unwrap_or_default();
         if line.is_empty() || line == b"\r" {
             self.buffer.truncate(self.whole_len);
@@ -113,6 +137,7 @@ impl LineSplitter {
         self.buffer.extend_from_slice(b"\n");
         self.whole_len = self.buffer.len();
         self.lines += 1;
+        self.records_total += 1;
     }
 }
 

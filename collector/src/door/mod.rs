@@ -16,6 +16,7 @@ mod json_array;
 mod lines;
 mod octets;
 mod otlp;
+mod places;
 
 use std::future::Future;
 use std::io;

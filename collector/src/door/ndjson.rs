@@ -1,13 +1,13 @@
 //! Newline-delimited JSON and JSON arrays over HTTP: `POST /ingest/ndjson?format=…&host=…` with a bearer token.
 //!
 //! The body is journaled while it comes in, so it may be long. The answer says how many records are durable; if it is
-//! an error, those are kept all the same, and the sender can go on behind them.
+//! an error, those are kept all the same, and the answer says behind which line the sender has to go on.
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use canh_schema::Timestamp;
+use canh_schema::{ByteSize, Timestamp};
 use compact_str::CompactString;
 use futures_util::StreamExt;
 use http::{Request, StatusCode, Uri, header};
@@ -19,6 +19,7 @@ use super::json_array::ArraySplitter;
 use super::lines::{LineSplitter, Ready};
 use crate::drops::DropReason;
 use crate::envelope::{Door, Envelope, Framing};
+use crate::format;
 
 pub(super) const PATH: &str = "/ingest/ndjson";
 const DOOR: Door = Door::Ndjson;
@@ -26,6 +27,11 @@ const DOOR: Door = Door::Ndjson;
 const PIECE_LEN: usize = 256 * 1024;
 /// Bytes that are looked at between two looks whether a piece is large enough.
 const STEP_LEN: usize = 64 * 1024;
+
+/// Longest payload of a batch in bytes. A step of short records may grow by what is written beside each of them.
+pub(super) fn payload_len_max(line_max: ByteSize) -> u64 {
+    line_max.bytes().saturating_add((PIECE_LEN + 8 * STEP_LEN) as u64)
+}
 
 /// What may follow the question mark.
 #[derive(Debug, Default, Deserialize)]
@@ -44,8 +50,56 @@ struct Receipt {
     accepted: u64,
     /// Records of these that were longer than the limit and are cut.
     truncated: u64,
+    /// With an error: the line of the body, or the element of the array, behind which the sender has to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip)]
+    progress: Progress,
+}
+
+/// How far into the body everything is durable.
+#[derive(Debug, Default)]
+struct Progress {
+    unit: Unit,
+    /// Lines with the empty ones, so that a text editor counts the same; or elements.
+    through: u64,
+    /// Something behind it may be durable too: the journal was still writing, or has taken a part.
+    in_doubt: bool,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+enum Unit {
+    #[default]
+    Line,
+    Element,
+}
+
+impl Unit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Element => "element",
+        }
+    }
+}
+
+impl Receipt {
+    /// Adds to the reason of a refusal what is kept and where to go on.
+    fn refuse(&mut self, reason: &str) {
+        let (unit, through) = (self.progress.unit.name(), self.progress.through);
+        let doubt = if self.progress.in_doubt { "; some of what follows may be kept too" } else { "" };
+        let kept = match (self.accepted, through) {
+            (0, 0) if doubt.is_empty() => "nothing of this request is kept".to_owned(),
+            (accepted, 0) => format!("{accepted} records of this request are kept{doubt}: send all of it again"),
+            (accepted, _) => format!(
+                "{accepted} records are kept, up to {unit} {through}{doubt}: go on after {unit} {through}, do not begin again"
+            ),
+        };
+        self.error = Some(format!("{reason}; {kept}"));
+        self.resume_after = Some(through);
+    }
 }
 
 pub(super) async fn ingest(
@@ -58,7 +112,7 @@ pub(super) async fn ingest(
         Ok(()) => answer(StatusCode::OK, &receipt),
         Err(refusal) => {
             app.count(DOOR, &refusal);
-            receipt.error = Some(refusal.message.clone());
+            receipt.refuse(&refusal.message);
             let mut response = answer(refusal.status, &receipt);
             refusal.add_headers(response.headers_mut());
             response
@@ -73,7 +127,7 @@ fn answer(status: StatusCode, receipt: &Receipt) -> Response {
 
 async fn receive(app: &App, peer: Peer, request: Request<Body>, receipt: &mut Receipt) -> Result<(), Refusal> {
     let (parts, body) = request.into_parts();
-    let _place = app.admit(&parts.headers)?;
+    let _place = app.admit(&parts.headers, app.config.body_max)?;
     let query = read_query(&parts.uri)?;
     let work = read_body(app, peer, &query, body, receipt);
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
@@ -84,6 +138,9 @@ fn read_query(uri: &Uri) -> Result<Query, Refusal> {
         let message = format!("{}; known parameters: format, host", error.body_text());
         Refusal::new(StatusCode::BAD_REQUEST, "bad_query", message)
     })?;
+    if let Some(name) = query.format.as_deref().filter(|name| format::by_name(name).is_none()) {
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_format", format::unknown(name)));
+    }
     Ok(query.0)
 }
 
@@ -101,12 +158,43 @@ impl Splitter {
         }
     }
 
-    fn push(&mut self, data: &[u8]) -> Result<(), Refusal> {
+    /// Takes no more than `records_max` records in all.
+    fn push(&mut self, data: &[u8], records_max: u64) -> Result<(), Refusal> {
         match self {
-            Self::Lines(lines) => lines.push(data),
-            Self::Array(array) => array.push(data).map_err(|error| malformed(&error))?,
+            Self::Lines(lines) => {
+                for line in data.split_inclusive(|byte| *byte == b'\n') {
+                    let full = lines.records_total() >= records_max && !lines.is_skipping();
+                    if full && line.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+                        return Err(too_many(Unit::Line, records_max));
+                    }
+                    lines.push(line);
+                }
+            }
+            Self::Array(array) => {
+                for piece in data.split_inclusive(|byte| *byte == b',') {
+                    array.push(piece).map_err(|error| malformed(&error))?;
+                    if array.elements_total() >= records_max && array.expects_more() {
+                        return Err(too_many(Unit::Element, records_max));
+                    }
+                }
+            }
         }
         Ok(())
+    }
+
+    const fn unit(&self) -> Unit {
+        match self {
+            Self::Lines(_) => Unit::Line,
+            Self::Array(_) => Unit::Element,
+        }
+    }
+
+    /// Lines or elements that [`Splitter::take`] has given or would give.
+    fn units_total(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.lines_total(),
+            Self::Array(array) => array.elements_total(),
+        }
     }
 
     fn finish(&mut self) -> Result<(), Refusal> {
@@ -139,15 +227,21 @@ impl Splitter {
     }
 }
 
+fn too_many(unit: Unit, records_max: u64) -> Refusal {
+    let message = format!("the body has more than {records_max} {}s; send it in several requests", unit.name());
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_lines", message)
+}
+
 fn malformed(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "malformed", error.to_string())
 }
 
 async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &mut Receipt) -> Result<(), Refusal> {
     let line_max = app.config.line_max.as_len();
-    let body_max = app.config.body_max.bytes();
+    let body_max = app.config.body_max;
     let mut splitter = None;
     let mut received = 0;
+    let mut lines_before = 0; // empty ones, before it is known that there are lines
     let mut body = body.into_data_stream();
     // What was whole before an error is journaled too, and the answer says how much that is.
     let mut outcome = Ok(());
@@ -163,9 +257,8 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
             }
         };
         received += piece.len() as u64;
-        if received > body_max {
-            let message = format!("the body is longer than {body_max} bytes; send it in several requests");
-            outcome = Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+        if received > body_max.bytes() {
+            outcome = Err(Refusal::too_large(body_max));
             break;
         }
         // In small steps: a body may come in large pieces.
@@ -174,13 +267,16 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
                 let first = step.iter().find(|byte| !byte.is_ascii_whitespace());
                 splitter = first.map(|first| Splitter::for_start(*first, line_max));
             }
-            let Some(splitter) = &mut splitter else { continue };
-            outcome = splitter.push(step);
+            let Some(splitter) = &mut splitter else {
+                lines_before += step.iter().filter(|byte| **byte == b'\n').count() as u64;
+                continue;
+            };
+            outcome = splitter.push(step, app.config.lines_max.get());
             if outcome.is_err() {
                 break;
             }
             if splitter.ready_len() >= PIECE_LEN {
-                flush(app, peer, query, splitter, receipt).await?;
+                flush(app, peer, query, splitter, lines_before, receipt).await?;
             }
         }
     }
@@ -188,7 +284,7 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
         if outcome.is_ok() {
             outcome = splitter.finish();
         }
-        flush(app, peer, query, splitter, receipt).await?;
+        flush(app, peer, query, splitter, lines_before, receipt).await?;
     }
     outcome
 }
@@ -198,16 +294,27 @@ async fn flush(
     peer: Peer,
     query: &Query,
     splitter: &mut Splitter,
+    lines_before: u64,
     receipt: &mut Receipt,
 ) -> Result<(), Refusal> {
-    for ready in splitter.take() {
+    receipt.progress.unit = splitter.unit();
+    for (at, ready) in splitter.take().into_iter().enumerate() {
         let mut envelope = Envelope::new(DOOR, Timestamp::now(), ready.framing, ready.payload);
         envelope.peer = Some(peer.ip());
         envelope.format = query.format.as_deref().map(CompactString::from);
         envelope.host = query.host.as_deref().map(CompactString::from);
-        app.intake.append(envelope, ready.records).await.map_err(|error| Refusal::journal(&error))?;
+        receipt.progress.in_doubt = true; // whoever stops waiting does not know what the journal did
+        let appended = app.intake.append(envelope, ready.records).await;
+        // Of two batches, the second holds lines from between those of the first.
+        receipt.progress.in_doubt = appended.is_err() && at > 0;
+        appended.map_err(|error| Refusal::journal(&error))?;
         receipt.accepted += ready.records;
     }
+    receipt.progress.in_doubt = false;
+    receipt.progress.through = match splitter.unit() {
+        Unit::Line => lines_before + splitter.units_total(),
+        Unit::Element => splitter.units_total(),
+    };
     let cut = splitter.cut_total() - receipt.truncated;
     app.intake.dropped(DOOR, Some(peer.ip()), DropReason::Truncated, cut);
     receipt.truncated += cut;

@@ -45,14 +45,22 @@ pub struct OtlpGrpcConfig {
     /// Whether this door is open.
     pub enabled: bool,
     /// Address to listen on.
+    #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
     /// Longest message after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// Connections at the same time. More are closed at once and counted.
     pub connections_max: NonZeroUsize,
+    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
+    /// once and counted. Raise it if senders come through a proxy.
+    pub connections_per_address_max: NonZeroUsize,
     /// Messages received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
+    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
+    /// makes room for a new connection.
+    #[serde(with = "canh_config::duration")]
+    pub first_byte_timeout: Duration,
     /// A connection on which nothing arrives for so long is closed.
     #[serde(with = "canh_config::duration")]
     pub idle_timeout: Duration,
@@ -68,10 +76,19 @@ impl Default for OtlpGrpcConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 4317)),
             message_max: limit::MESSAGE_MAX,
             connections_max: const { NonZeroUsize::new(1_024).unwrap() },
+            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
             requests_max: const { NonZeroUsize::new(32).unwrap() },
+            first_byte_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(60),
         }
+    }
+}
+
+impl OtlpGrpcConfig {
+    /// Longest payload that the journal is given, in bytes.
+    pub(crate) fn batch_len_max(&self) -> u64 {
+        self.message_max.bytes()
     }
 }
 
@@ -80,7 +97,12 @@ pub(super) fn bind(config: &OtlpGrpcConfig, intake: &Intake) -> Result<Option<Bo
         return Ok(None);
     }
     let (listener, address) = listen_tcp(NAME, config.listen)?;
-    let limits = Limits { connections_max: config.connections_max, idle_timeout: config.idle_timeout };
+    let limits = Limits {
+        connections_max: config.connections_max,
+        connections_per_address_max: config.connections_per_address_max,
+        first_byte_timeout: config.first_byte_timeout,
+        idle_timeout: config.idle_timeout,
+    };
     let intake = intake.clone();
     let app = App {
         intake: intake.clone(),
@@ -94,7 +116,7 @@ pub(super) fn bind(config: &OtlpGrpcConfig, intake: &Intake) -> Result<Option<Bo
         .fallback(unknown)
         .with_state(app);
     Ok(Some(BoundDoor::new(NAME, address, move |stop| {
-        connection::serve(NAME, listener, Protocol::Http2, limits, router, intake, stop)
+        connection::serve_http(NAME, listener, Protocol::Http2, limits, router, intake, stop)
     })))
 }
 

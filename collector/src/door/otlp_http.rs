@@ -5,6 +5,7 @@ use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use canh_schema::ByteSize;
 use canh_wire::BatchNumber;
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -103,11 +104,11 @@ async fn receive<S: Signal>(
     encoding: Encoding,
     body: Body,
 ) -> Result<(), Refusal> {
-    let _place = app.admit(headers)?;
+    let _place = app.admit(headers, app.config.message_max)?;
     let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "malformed", message);
     let agent = BatchNumber::read(headers).map_err(|error| bad(error.to_string()))?;
     let work = async {
-        let body = read_all(body.into_data_stream(), app.config.message_max.as_len()).await?;
+        let body = read_all(body.into_data_stream(), app.config.message_max).await?;
         let not_otlp = |error: &dyn std::fmt::Display| bad(format!("the body is not an OTLP message: {error}"));
         let (bytes, request) = match encoding {
             Encoding::Protobuf => {
@@ -125,15 +126,14 @@ async fn receive<S: Signal>(
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
 }
 
-async fn read_all(mut body: BodyDataStream, len_max: usize) -> Result<Bytes, Refusal> {
+async fn read_all(mut body: BodyDataStream, len_max: ByteSize) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, "body", format!("the body cannot be read: {error}"))
         })?;
-        if bytes.len() + piece.len() > len_max {
-            let message = format!("the message is longer than {len_max} bytes; send smaller batches");
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+        if bytes.len() + piece.len() > len_max.as_len() {
+            return Err(Refusal::too_large(len_max));
         }
         bytes.extend_from_slice(&piece);
     }

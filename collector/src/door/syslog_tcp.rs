@@ -7,24 +7,24 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use canh_schema::{ByteSize, Timestamp};
 use compact_str::CompactString;
+use nix::sys::socket::{MsgFlags, recv};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::debug;
 
-use super::connection::{accept, finish};
+use super::connection::{self, BoxError, Limits};
 use super::intake::Intake;
 use super::lines::{LineSplitter, Ready};
 use super::octets::{BadFrame, OctetSplitter, StreamFraming, detect};
+use super::places::Place;
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::drops::DropReason;
 use crate::envelope::{Door, Envelope, Framing};
@@ -43,6 +43,7 @@ pub struct SyslogTcpConfig {
     /// Whether this door is open.
     pub enabled: bool,
     /// Address to listen on. The well-known port is 514.
+    #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
     /// Longest message kept; the rest of a longer one is cut off and counted.
     #[serde(with = "canh_config::byte_size")]
@@ -52,6 +53,13 @@ pub struct SyslogTcpConfig {
     pub batch_size: ByteSize,
     /// Connections at the same time. More are closed at once and counted.
     pub connections_max: NonZeroUsize,
+    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
+    /// once and counted. Raise it if senders come through a proxy.
+    pub connections_per_address_max: NonZeroUsize,
+    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
+    /// makes room for a new connection.
+    #[serde(with = "canh_config::duration")]
+    pub first_byte_timeout: Duration,
     /// A connection on which nothing arrives for so long is closed.
     #[serde(with = "canh_config::duration")]
     pub idle_timeout: Duration,
@@ -70,10 +78,20 @@ impl Default for SyslogTcpConfig {
             message_max: ByteSize::kib(64),
             batch_size: ByteSize::kib(128),
             connections_max: const { NonZeroUsize::new(512).unwrap() },
+            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
+            first_byte_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(3_600),
             message_timeout: Duration::from_secs(60),
             format: None,
         }
+    }
+}
+
+impl SyslogTcpConfig {
+    /// Longest payload that the journal is given, in bytes. What is read at once may grow by what is written beside
+    /// each message.
+    pub(crate) fn batch_len_max(&self) -> u64 {
+        self.batch_size.bytes().saturating_add(self.message_max.bytes()).saturating_add(8 * READ_LEN as u64)
     }
 }
 
@@ -87,34 +105,26 @@ pub(super) fn bind(config: &SyslogTcpConfig, intake: &Intake) -> Result<Option<B
 }
 
 async fn serve(config: Arc<SyslogTcpConfig>, listener: TcpListener, intake: Intake, stop: CancellationToken) {
-    let (tasks, cut_off) = (TaskTracker::new(), CancellationToken::new());
-    let places = Arc::new(Semaphore::new(config.connections_max.get()));
-    let open = intake.metrics.connections.with_label_values(&[NAME]);
-    while let Some((stream, peer)) = accept(NAME, &listener, &stop).await {
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            intake.dropped(DOOR, Some(peer.ip().to_canonical()), DropReason::TooManyConnections, 1);
-            continue;
-        };
+    let limits = Limits {
+        connections_max: config.connections_max,
+        connections_per_address_max: config.connections_per_address_max,
+        first_byte_timeout: config.first_byte_timeout,
+        idle_timeout: config.idle_timeout,
+    };
+    let work = |stream, peer: SocketAddr, place| {
         let connection = Connection {
             config: config.clone(),
             intake: intake.clone(),
             peer: peer.ip().to_canonical(),
             stop: stop.clone(),
+            place,
+            has_sent: false,
             splitter: Splitter::Unknown(Vec::new()),
             cut_counted: 0,
         };
-        let (open, cut_off) = (open.clone(), cut_off.clone());
-        tasks.spawn(async move {
-            open.inc();
-            if let Some(Err(error)) = cut_off.run_until_cancelled(connection.run(stream)).await {
-                debug!(door = NAME, %peer, error = &error as &dyn std::error::Error, "connection ended with an error");
-            }
-            open.dec();
-            drop(place);
-        });
-    }
-    drop(listener);
-    finish(NAME, &tasks, &cut_off).await;
+        async move { connection.run(stream).await.map_err(BoxError::from) }
+    };
+    connection::serve(NAME, listener, &limits, &intake, &stop, work).await;
 }
 
 struct Connection {
@@ -122,6 +132,8 @@ struct Connection {
     intake: Intake,
     peer: IpAddr,
     stop: CancellationToken,
+    place: Arc<Place>,
+    has_sent: bool,
     splitter: Splitter,
     /// Messages cut so far that are in the counters already.
     cut_counted: u64,
@@ -149,6 +161,10 @@ impl Connection {
         loop {
             let read = self.wait(stream, &mut buffer).await?;
             let mut ended = !matches!(read, Read::Data);
+            if !ended && !self.has_sent {
+                self.has_sent = true;
+                self.place.has_sent();
+            }
             // All that has come already belongs into this batch, also after `stop`.
             loop {
                 if self.push(&buffer).is_err() {
@@ -159,7 +175,11 @@ impl Connection {
                 if matches!(read, Read::End) || self.splitter.ready_len() >= self.config.batch_size.as_len() {
                     break;
                 }
-                match stream.try_read_buf(&mut buffer) {
+                let more = match read {
+                    Read::Stop => read_now(stream, &mut buffer),
+                    _ => stream.try_read_buf(&mut buffer),
+                };
+                match more {
                     Ok(0) => {
                         ended = true;
                         break;
@@ -178,7 +198,11 @@ impl Connection {
 
     async fn wait(&self, stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Read> {
         let begun = self.splitter.partial_len() > 0;
-        let patience = if begun { self.config.message_timeout } else { self.config.idle_timeout };
+        let patience = match (begun, self.has_sent) {
+            (true, _) => self.config.message_timeout,
+            (false, true) => self.config.idle_timeout,
+            (false, false) => self.config.first_byte_timeout.min(self.config.idle_timeout),
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Ok(Read::Stop),
@@ -217,6 +241,14 @@ impl Connection {
         self.intake.dropped(DOOR, Some(self.peer), DropReason::Truncated, cut - self.cut_counted);
         self.cut_counted = cut;
     }
+}
+
+/// Reads what is in the socket. The runtime may not have been told of it yet, so the kernel is asked.
+fn read_now(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<usize> {
+    buffer.resize(READ_LEN, 0);
+    let read = recv(stream.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT);
+    buffer.truncate(read.unwrap_or(0));
+    Ok(read?)
 }
 
 enum Splitter {

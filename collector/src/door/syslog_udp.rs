@@ -39,6 +39,8 @@ const DATAGRAMS_MAX: usize = 64;
 const BATCH_LEN: usize = 256 * 1024;
 /// How often the receiving thread looks whether it shall stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// What is written beside each datagram of a batch is at most this long.
+const RECORD_HEAD_LEN: usize = 32;
 /// Longest message that a datagram can carry.
 const DATAGRAM_MAX: usize = 65_535;
 
@@ -49,6 +51,7 @@ pub struct SyslogUdpConfig {
     /// Whether this door is open.
     pub enabled: bool,
     /// Address to receive on. The well-known port is 514.
+    #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
     /// Longest message kept; the rest of a longer one is cut off and counted.
     #[serde(with = "canh_config::byte_size")]
@@ -72,6 +75,17 @@ impl Default for SyslogUdpConfig {
             queue_len: const { NonZeroUsize::new(64).unwrap() },
             format: None,
         }
+    }
+}
+
+impl SyslogUdpConfig {
+    fn message_len(&self) -> usize {
+        self.message_max.as_len().clamp(1, DATAGRAM_MAX)
+    }
+
+    /// Longest payload that the journal is given, in bytes.
+    pub(crate) fn batch_len_max(&self) -> u64 {
+        (BATCH_LEN + DATAGRAMS_MAX * (self.message_len() + RECORD_HEAD_LEN)) as u64
     }
 }
 
@@ -108,16 +122,10 @@ fn open(config: &SyslogUdpConfig) -> io::Result<(UdpSocket, SocketAddr)> {
 
 async fn serve(config: SyslogUdpConfig, socket: UdpSocket, intake: Intake, stop: CancellationToken) {
     let queue_len = config.queue_len.get();
-    let format = config.format.map(CompactString::from);
+    let format = config.format.as_deref().map(CompactString::from);
     let (out, mut batches) = mpsc::channel(queue_len);
-    let receiver = Receiver {
-        socket,
-        message_max: config.message_max.as_len().clamp(1, DATAGRAM_MAX),
-        kernel_drops: 0,
-        intake: intake.clone(),
-        out,
-        stop,
-    };
+    let receiver =
+        Receiver { socket, message_max: config.message_len(), kernel_drops: 0, intake: intake.clone(), out, stop };
     let thread = thread::Builder::new().name("canh-syslog-udp".to_owned()).spawn(move || receiver.run());
     if let Err(error) = thread {
         error!(door = NAME, error = &error as &dyn std::error::Error, "cannot start the thread that receives");

@@ -88,6 +88,13 @@ pub fn by_name(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
+/// What to tell somebody who names a format that is not in [`FORMATS`].
+pub(crate) fn unknown(name: &str) -> String {
+    let known = || FORMATS.iter().map(|format| format.name());
+    let meant = canh_config::nearest(name, known()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    format!("`{name}` is not a known format; {meant}known formats: {}", known().collect::<Vec<_>>().join(", "))
+}
+
 /// Fills the event with the first format that fits; the name says which. The last one fits everything.
 pub(crate) fn decode(
     text: &mut Text<'_>,

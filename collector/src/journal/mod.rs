@@ -26,6 +26,9 @@ use crate::envelope::{Envelope, EnvelopeError};
 use seen::Seen;
 use writer::{Append, Request, Writer};
 
+/// No batch may be longer: its length is kept in 32 bits, and it is held in memory as a whole.
+const BATCH_MAX: ByteSize = ByteSize::gib(1);
+
 /// `[journal]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -61,6 +64,30 @@ impl Default for JournalConfig {
     }
 }
 
+impl JournalConfig {
+    /// # Errors
+    ///
+    /// [`JournalError::Setting`] for a value with which nothing could be kept.
+    fn check(&self) -> Result<(), JournalError> {
+        let least = |key, value: ByteSize, least: ByteSize| {
+            if value >= least {
+                return Ok(());
+            }
+            let wrong = format!("`{value}` is too small; write a size of `{least}` or more");
+            Err(JournalError::Setting { key, wrong })
+        };
+        least("bytes_max", self.bytes_max, ByteSize::kib(64))?;
+        least("segment_max", self.segment_max, ByteSize::kib(64))?;
+        least("batch_max", self.batch_max, ByteSize::kib(1))?;
+        least("queue_bytes", self.queue_bytes, ByteSize::kib(1))?;
+        if self.batch_max > BATCH_MAX {
+            let wrong = format!("`{}` is too large; write a size of `{BATCH_MAX}` or less", self.batch_max);
+            return Err(JournalError::Setting { key: "batch_max", wrong });
+        }
+        Ok(())
+    }
+}
+
 /// What became of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Appended {
@@ -83,6 +110,8 @@ pub enum JournalError {
     Gap { first: u64, last: u64 },
     #[error("record {position} of the journal cannot be read and is skipped")]
     Unreadable { position: Position, source: EnvelopeError },
+    #[error("configuration key `journal.{key}`: {wrong}")]
+    Setting { key: &'static str, wrong: String },
     #[error("the writer of the journal cannot be started")]
     Start { source: Arc<std::io::Error> },
     #[error("a metric of the journal is registered twice")]
@@ -104,7 +133,7 @@ impl JournalError {
 
     /// Whether the same batch may be taken later.
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, Self::TooLarge { .. })
+        !matches!(self, Self::TooLarge { .. } | Self::Setting { .. })
     }
 }
 
@@ -116,6 +145,7 @@ pub struct Journal {
     /// Room in the queue in units of KiB.
     room: Arc<Semaphore>,
     room_len: u32,
+    batch_max: ByteSize,
     spool: SpoolHandle,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -203,7 +233,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Disk`] if the folder cannot be used, for example because another server has it open. Damaged
+    /// [`JournalError::Setting`] if a value of `config` cannot work. [`JournalError::Disk`] if the folder cannot be used, for example because another server has it open. Damaged
     /// records are not an error: they are logged, and readers skip and count them.
     pub fn open(config: &JournalConfig, registry: &Registry) -> Result<Arc<Self>, JournalError> {
         Self::open_past(config, Position::START, registry)
@@ -212,6 +242,7 @@ impl Journal {
     /// As [`Journal::open`]. `past` is the furthest place that any reader has kept: if damage has cut off records that
     /// were read already, their positions are not given to other records.
     pub fn open_past(config: &JournalConfig, past: Position, registry: &Registry) -> Result<Arc<Self>, JournalError> {
+        config.check()?;
         let spool_config = SpoolConfig {
             dir: config.dir.clone(),
             segment_max: config.segment_max.bytes(),
@@ -261,6 +292,7 @@ impl Journal {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(room_len as usize)),
             room_len,
+            batch_max: config.batch_max,
             spool: handle,
             shared,
             writer: Mutex::new(Some(thread)),
@@ -291,6 +323,11 @@ impl Journal {
     /// Random number that the journal was created with. Part of the id of every batch that has no number of its own.
     pub fn id(&self) -> u64 {
         self.spool.id()
+    }
+
+    /// Longest batch, with its head.
+    pub fn batch_max(&self) -> ByteSize {
+        self.batch_max
     }
 
     /// The last durable batch.

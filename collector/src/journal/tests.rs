@@ -167,6 +167,25 @@ async fn a_full_journal_says_so_until_there_is_room() {
     assert_eq!(journal.append(batch(&filler)).await.unwrap().position, Position::new(taken + 1));
 }
 
+#[test]
+fn a_value_that_cannot_work_is_an_error_that_names_its_key() {
+    #[track_caller]
+    fn check(key: &str, change: impl Fn(&mut JournalConfig)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        change(&mut config);
+        let error = Journal::open(&config, &Registry::new()).unwrap_err();
+        assert!(matches!(error, JournalError::Setting { .. }) && !error.is_retryable(), "{error:?}");
+        assert!(error.to_string().contains(&format!("`journal.{key}`")), "{error}");
+    }
+    let none = ByteSize::new(0);
+    check("segment_max", |config| config.segment_max = none);
+    check("bytes_max", |config| config.bytes_max = none);
+    check("batch_max", |config| config.batch_max = none);
+    check("batch_max", |config| config.batch_max = ByteSize::gib(4));
+    check("queue_bytes", |config| config.queue_bytes = none);
+}
+
 #[tokio::test]
 async fn a_batch_that_can_never_fit_is_refused_for_good() {
     let dir = tempfile::tempdir().unwrap();

@@ -55,6 +55,8 @@ fn check_answer(answer: &str, status: u16, words: &[&str]) {
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 const JSON: &str = "content-type: application/json\r\n";
 const NDJSON: &str = "/ingest/ndjson";
+/// The server may read so much of a body at once.
+const STEP: usize = 64 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn otlp_as_protobuf_and_json() {
@@ -96,7 +98,8 @@ async fn otlp_that_cannot_be_taken_is_refused() {
     check_answer(&post(&bench, "/v1/logs", &headers, &gzip(&long)).await, 413, &["smaller batches"]);
     check_answer(&post(&bench, "/v1/logs", &headers, b"not gzip").await, 400, &["cannot be read"]);
     let headers = format!("{PROTOBUF}content-encoding: br\r\n");
-    check_answer(&post(&bench, "/v1/logs", &headers, b"x").await, 415, &[]);
+    let answer = post(&bench, "/v1/logs", &headers, b"x").await;
+    check_answer(&answer, 415, &["`br`", "gzip or zstd", "accept-encoding: gzip, zstd, identity"]);
     let headers = format!("{PROTOBUF}canh-sequence: 1\r\n");
     check_answer(&post(&bench, "/v1/logs", &headers, &[]).await, 400, &["canh-agent-id"]);
     check_answer(&post_as(&bench, "/v1/logs", PROTOBUF, &[]).await, 401, &["Bearer <token>", "www-authenticate"]);
@@ -107,7 +110,7 @@ async fn otlp_that_cannot_be_taken_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_and_arrays() {
     let bench = bench();
-    let answer = post(&bench, "/ingest/ndjson?format=zeek&host=fw%201", "", b"{\"a\":1}\n\n{\"a\":2}").await;
+    let answer = post(&bench, "/ingest/ndjson?format=zeek_json&host=fw%201", "", b"{\"a\":1}\n\n{\"a\":2}").await;
     check_answer(&answer, 200, &[r#"{"accepted":2,"truncated":0}"#]);
     let answer = post(&bench, NDJSON, "content-encoding: gzip\r\n", &gzip(b" [{\"a\":\n3},\n{\"a\":4}]")).await;
     check_answer(&answer, 200, &[r#""accepted":2"#]);
@@ -115,7 +118,7 @@ async fn lines_and_arrays() {
     check_answer(&post(&bench, NDJSON, "", b"broken { json\n").await, 200, &[r#""accepted":1"#]);
 
     let envelopes = bench.finish().await;
-    assert_eq!(envelopes[0].format.as_deref(), Some("zeek"));
+    assert_eq!(envelopes[0].format.as_deref(), Some("zeek_json"));
     assert_eq!(envelopes[0].host.as_deref(), Some("fw 1"));
     assert!(envelopes.iter().all(|envelope| envelope.door == Door::Ndjson && envelope.peer == localhost()));
     let records: Vec<_> = envelopes.iter().flat_map(shown).collect();
@@ -135,10 +138,13 @@ async fn long_bodies_and_long_lines() {
     check_answer(&post(&bench, NDJSON, "", long.as_bytes()).await, 200, &[r#"{"accepted":2,"truncated":1}"#]);
     assert_eq!(bench.dropped("ndjson", DropReason::Truncated), 1);
     // What came before the limit is kept, and the sender is told how much that is.
-    let answer = post(&bench, NDJSON, "", many.repeat(4).as_bytes()).await;
-    check_answer(&answer, 413, &["several requests", r#""accepted":"#]);
+    let answer = post(&bench, NDJSON, "content-encoding: gzip\r\n", &gzip(many.repeat(4).as_bytes())).await;
+    check_answer(&answer, 413, &["several requests", r#""accepted":1"#, "do not begin again"]);
     let answer = post(&bench, NDJSON, "", b"[1,2,3}").await;
-    check_answer(&answer, 400, &[r#""accepted":2"#, "byte 6"]);
+    check_answer(&answer, 400, &[r#""accepted":2"#, "byte 6", "go on after element 2"]);
+    // A body whose length says enough is not begun.
+    let answer = post(&bench, NDJSON, "", many.repeat(4).as_bytes()).await;
+    check_answer(&answer, 413, &["several requests", r#""accepted":0"#, "nothing of this request is kept"]);
 
     let envelopes = bench.finish().await;
     let first: Vec<_> = envelopes.iter().flat_map(shown).take(50_002).collect();
@@ -148,10 +154,54 @@ async fn long_bodies_and_long_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_an_error_the_sender_is_told_where_to_go_on() {
+    let mut config = CollectorConfig::default();
+    config.http.lines_max = std::num::NonZeroU64::new(3).unwrap();
+    config.http.line_max = ByteSize::new(10);
+    let bench = bench_with(config, JournalConfig::default());
+    let check = async |body: &str, accepted: u64, place: &str| {
+        let answer = post(&bench, NDJSON, "", body.as_bytes()).await;
+        let number = place.rsplit_once(' ').unwrap().1;
+        let words = [
+            format!(r#""accepted":{accepted},"#),
+            format!(r#""resume_after":{number},"#),
+            format!("go on after {place}, do not begin again"),
+        ];
+        let words = words.each_ref().map(String::as_str);
+        check_answer(&answer, 413, &["more than 3 ", words[0], words[1], words[2]]);
+    };
+    check("{}\n{}\n{}\n{}\n", 3, "line 3").await;
+    check("{}\n\n{}\r\n\r\n{}\n{}", 3, "line 5").await;
+    check(&format!("{}{{}}\n{{}}\n{{}}\n{{}}\n", "\n".repeat(STEP * 2)), 3, "line 131075").await;
+    check("{}\n{}\n{\"long\":\"longer than ten\"}\n{}\n", 3, "line 3").await;
+    check("[1,[1,2,3,4],{\"a\":1,\"b\":2},4]", 3, "element 3").await;
+    // Exactly as many are taken, with whatever empty lines follow.
+    check_answer(&post(&bench, NDJSON, "", b"{}\n{}\n{}").await, 200, &[r#""accepted":3"#]);
+    check_answer(&post(&bench, NDJSON, "", b"{}\n{}\n{}\r\n\n\n").await, 200, &[r#""accepted":3"#]);
+    check_answer(&post(&bench, NDJSON, "", b"{}\n{}\n{\"long\":\"0123456789\"}\n").await, 200, &[r#""accepted":3"#]);
+    check_answer(&post(&bench, NDJSON, "", b"[1,2,3]\n").await, 200, &[r#""accepted":3"#]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_packed_body_cannot_become_millions_of_records() {
+    let bench = bench();
+    let packed = gzip("1\n".repeat(1_500_000).as_bytes());
+    assert!(packed.len() < 10_000);
+    let answer = post(&bench, NDJSON, "content-encoding: gzip\r\n", &packed).await;
+    check_answer(&answer, 413, &["more than 1000000 lines", r#""accepted":1000000"#, "go on after line 1000000,"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_of_lines() {
     let bench = bench_with(CollectorConfig::default(), small_journal());
     check_answer(&post_as(&bench, NDJSON, "authorization: Bearer no\r\n", b"{}").await, 401, &["make a new one"]);
     check_answer(&post(&bench, "/ingest/ndjson?fromat=zeek", "", b"{}").await, 400, &["format, host"]);
+    let answer = post(&bench, "/ingest/ndjson?format=zeek-json", "", b"{}").await;
+    check_answer(&answer, 400, &["`zeek-json`", "did you mean `zeek_json`?", "web_access", "nothing of this request"]);
+    let answer = post(&bench, NDJSON, "content-encoding: br\r\n", b"x").await;
+    check_answer(&answer, 415, &["application/json", r#""accepted":0"#, "`br`", "gzip or zstd"]);
+    let answer = post(&bench, NDJSON, "content-encoding: identity\r\n", b"{}").await;
+    check_answer(&answer, 200, &[r#""accepted":1"#]);
     bench.fill().await;
     let line = format!("{{\"n\":\"{}\"}}\n", "x".repeat(16 * 1024));
     let answer = post(&bench, NDJSON, "", line.as_bytes()).await;
@@ -199,6 +249,6 @@ async fn connections_beyond_the_limit_are_closed_and_counted() {
     let mut answer = Vec::new();
     let _ = second.read_to_end(&mut answer).await;
     assert!(answer.is_empty());
-    assert_eq!(bench.dropped("http", DropReason::TooManyConnections), 1);
+    assert_eq!(bench.refused_connections("http"), [("door_full".to_owned(), 1)]);
     assert_eq!(bench.finish().await.len(), 1);
 }

@@ -32,6 +32,7 @@ struct Bench {
     dir: TempDir,
     journal: std::sync::Arc<Journal>,
     drops: Drops,
+    registry: Registry,
     sources: std::sync::Arc<Sources>,
     addresses: Vec<(&'static str, SocketAddr)>,
     stop: CancellationToken,
@@ -69,7 +70,7 @@ fn bench_with(mut config: CollectorConfig, mut journal: JournalConfig) -> Bench 
     let addresses = collector.addresses();
     let stop = CancellationToken::new();
     let running = tokio::spawn(collector.run(stop.clone()));
-    Bench { dir, journal, drops, sources, addresses, stop, running }
+    Bench { dir, journal, drops, registry, sources, addresses, stop, running }
 }
 
 impl Bench {
@@ -138,6 +139,20 @@ impl Bench {
     fn dropped(&self, door: &str, reason: DropReason) -> u64 {
         self.drops.get(door, reason)
     }
+
+    /// Connections of the door that were closed for a limit, by reason.
+    fn refused_connections(&self, door: &str) -> Vec<(String, u64)> {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == "canh_door_connections_refused_total");
+        let mut reasons = Vec::new();
+        for metric in family.map(|family| family.get_metric()).unwrap_or_default() {
+            let label = |name: &str| metric.get_label().iter().find(|pair| pair.name() == name).unwrap().value();
+            if label("door") == door {
+                reasons.push((label("reason").to_owned(), metric.get_counter().get_value() as u64));
+            }
+        }
+        reasons
+    }
 }
 
 /// The records of a batch; one that was cut ends in `…`.
@@ -153,6 +168,33 @@ fn shown(envelope: &Envelope) -> Vec<String> {
 
 fn localhost() -> Option<IpAddr> {
     Some(IpAddr::from([127, 0, 0, 1]))
+}
+
+#[tokio::test]
+async fn values_that_cannot_work_are_errors_before_a_door_is_open() {
+    let mut config = CollectorConfig::default();
+    config.syslog_tcp.format = Some("sylog_3164".to_owned());
+    let small = JournalConfig { batch_max: ByteSize::mib(1), ..JournalConfig::default() };
+    let cases = [
+        (config, JournalConfig::default(), "`syslog_3164`"),
+        (CollectorConfig::default(), small, "`journal.batch_max`"),
+    ];
+    for (config, journal, word) in cases {
+        let registry = Registry::new();
+        let dir = tempfile::tempdir().unwrap();
+        let journal = JournalConfig { dir: dir.path().to_owned(), ..journal };
+        let parts = CollectorParts {
+            journal: Journal::open(&journal, &registry).unwrap(),
+            tokens: std::sync::Arc::new(TokenSet::default()),
+            drops: Drops::new(&registry).unwrap(),
+            sources: std::sync::Arc::new(Sources::new(100, &registry).unwrap()),
+        };
+        let error = match Collector::bind(&config, parts, &registry) {
+            Err(CollectorError::Setting(error)) => error.to_string(),
+            _ => panic!("bound in spite of {word}"),
+        };
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 #[test]
