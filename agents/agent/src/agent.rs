@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use canh_schema::Timestamp;
@@ -33,6 +33,9 @@ pub const STATUS_FILE: &str = "status.json";
 
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 const METRICS_EVERY: Duration = Duration::from_secs(15);
+/// How long another agent may still hold the state folder, and how often it is tried.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs until a signal comes, or in [`Mode::Once`] until everything that was there is acknowledged.
 ///
@@ -46,7 +49,7 @@ pub async fn run(config: Config, mode: Mode, stop: CancellationToken) -> anyhow:
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).with_context(|| {
         format!("cannot make the state folder `{}`; run as a user who may, or set `state_dir`", state.display())
     })?;
-    let mut spool = open_spool(&config)?;
+    let mut spool = open_spool(&config).await?;
     let cursor = open_cursor(&state, &mut spool)?;
     let agent = identity::agent_id(&state)?;
     let checkpoint = Checkpoint::recover(state.join("places.json"), &mut spool).context("cannot find the places")?;
@@ -98,6 +101,8 @@ pub async fn run(config: Config, mode: Mode, stop: CancellationToken) -> anyhow:
     };
     shipper.store_cursor();
     reporter.abort();
+    // It may hold an end of the queue until it is gone, and the spooler, waited for below, runs until all ends are.
+    let _ = reporter.await;
     let all_sent = shipper.reader.position() >= health.spool.visible() && in_time;
     if let Err(error) = health.write_status(&state.join(STATUS_FILE), Timestamp::now()) {
         warn!(%error, "status not written");
@@ -142,14 +147,23 @@ pub fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
     Ok(())
 }
 
-fn open_spool(config: &Config) -> anyhow::Result<Spool> {
+/// Opens the spool, and waits a little for an agent that is just ending: a killed process holds its locks until the
+/// system has cleaned up after it.
+async fn open_spool(config: &Config) -> anyhow::Result<Spool> {
     let settings = SpoolConfig {
         dir: config.state_dir.join("spool"),
         segment_max: config.spool.segment_max.bytes(),
         bytes_max: config.spool.bytes_max.bytes(),
         record_max: u32::try_from(limit::MESSAGE_MAX.bytes()).unwrap_or(u32::MAX),
     };
-    let (spool, recovery) = Spool::open(settings).map_err(|error| match error {
+    let give_up = Instant::now() + LOCK_WAIT;
+    let opened = loop {
+        match Spool::open(settings.clone()) {
+            Err(SpoolError::Locked { .. }) if Instant::now() < give_up => tokio::time::sleep(LOCK_PAUSE).await,
+            other => break other,
+        }
+    };
+    let (spool, recovery) = opened.map_err(|error| match error {
         SpoolError::Locked { .. } => {
             anyhow::anyhow!(
                 "another agent runs with state folder `{}`; stop it or set another `state_dir`",
@@ -236,5 +250,22 @@ async fn report(health: Health, path: std::path::PathBuf, sink: Sink, mode: Mode
             }
             () = stop.cancelled(), if sink.is_some() => sink = None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_state_folder_that_is_given_up_in_time_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let text =
+            format!("state_dir = {:?}\n[server]\nurl = \"http://127.0.0.1:1\"\n", dir.path().display().to_string());
+        let config: Config = toml::from_str(&text).unwrap();
+        let ending = open_spool(&config).await.unwrap();
+        // The first branch finds the lock held before the second gives it up.
+        let (opened, ()) = tokio::join!(open_spool(&config), async move { drop(ending) });
+        opened.unwrap();
     }
 }

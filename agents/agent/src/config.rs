@@ -7,7 +7,7 @@ use canh_config::ConfigError;
 use canh_schema::ByteSize;
 use serde::Deserialize;
 
-use crate::input::capture::CaptureConfig;
+use crate::input::capture::{CaptureConfig, filter};
 use crate::input::file::FileConfig;
 use crate::input::journald::JournaldConfig;
 use crate::input::metrics::MetricsConfig;
@@ -143,6 +143,24 @@ impl Config {
         Ok(config)
     }
 
+    /// Has libpcap read every capture filter. Not part of [`Config::load`]: a filter may name hosts, and a name that is
+    /// not known for a moment must not keep the agent from its start.
+    ///
+    /// # Errors
+    ///
+    /// The first filter that libpcap refuses, with its key.
+    pub fn check_filters(&self) -> Result<(), ConfigError> {
+        for (at, capture) in self.input.capture.iter().enumerate() {
+            let Some(filter) = &capture.filter else { continue };
+            filter::check(filter).map_err(|error| {
+                ConfigError::Wrong(format!(
+                    "`input.capture[{at}].filter` is `{filter}`: {error}; its language is that of `tcpdump`"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
     /// What the types alone cannot say.
     fn check(&self) -> Result<(), String> {
         let url = &self.server.url;
@@ -231,6 +249,29 @@ mod tests {
         ] {
             check(&format!("[server]\nurl = \"{url}\"\n{metrics}"), Some(expected));
         }
+    }
+
+    #[track_caller]
+    fn check_filters(filters: &[&str], expected: Option<&str>) {
+        let mut text = "[server]\nurl = \"http://127.0.0.1:4317\"\n".to_owned();
+        for filter in filters {
+            text.push_str(&format!("[[input.capture]]\ninterface = \"eth0\"\nfilter = {filter:?}\n"));
+        }
+        let config: Config = toml::from_str(&text).unwrap();
+        let error = config.check_filters().err().map(|error| error.to_string());
+        match (&error, expected) {
+            (None, None) => (),
+            (Some(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
+            _ => panic!("{error:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_filter_is_named() {
+        check_filters(&[], None);
+        check_filters(&["not port 22", "udp"], None);
+        check_filters(&["not port 22", "prot 53"], Some("`input.capture[1].filter` is `prot 53`: "));
+        check_filters(&["tcp and"], Some("`input.capture[0].filter` is `tcp and`: "));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use tonic::Code;
 use crate::agent::STATUS_FILE;
 use crate::config::Config;
 use crate::health::StatusFile;
+use crate::input::capture::{self, CaptureConfig};
+use crate::input::file::{FileConfig, open_regular};
 use crate::ship::{Client, ClientError};
 
 /// How one check came out.
@@ -30,6 +32,9 @@ pub struct Check {
 }
 
 use Outcome::{Bad, Good, Odd};
+
+/// Paths that one line of the report names.
+const NAMES_MAX: usize = 3;
 
 /// Runs every check. Changes nothing.
 pub async fn examine(config: &Config, now: Timestamp) -> Vec<Check> {
@@ -67,22 +72,36 @@ fn state_folder(dir: &Path, config: &Config) -> Outcome {
     Good(format!("`{shown}` is writable, {free} free"))
 }
 
-fn log_files(config: &crate::input::file::FileConfig) -> Outcome {
+fn log_files(config: &FileConfig) -> Outcome {
     let paths = config.matches();
     let named = config.path.join("`, `");
-    let unreadable: Vec<_> = paths.iter().filter(|path| fs::File::open(path).is_err()).collect();
+    // The kind is asked for first: to open a named pipe or a device may wait, or change it.
+    let (others, files): (Vec<_>, Vec<_>) =
+        paths.iter().partition(|path| fs::metadata(path).is_ok_and(|meta| !meta.is_file()));
+    let unreadable: Vec<_> = files.iter().filter(|path| open_regular(path).is_err()).collect();
     if let Some(first) = unreadable.first() {
         return Bad(format!(
             "{} of {} files cannot be read, first `{}`; add the agent's user to the group that may (often `adm`)",
             unreadable.len(),
-            paths.len(),
+            files.len(),
             first.display()
         ));
     }
     if paths.is_empty() {
         return Odd(format!("no file matches `{named}`; they are followed once they appear"));
     }
-    Good(format!("{} files match `{named}`", paths.len()))
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().take(NAMES_MAX).map(|path| format!("`{}`", path.display())).collect();
+        let more = if others.len() > NAMES_MAX { " and more" } else { "" };
+        return Odd(format!(
+            "{} files match `{named}`; {} matches are not regular files and are left out: {}{more}; name them in \
+             `exclude` to silence this",
+            files.len(),
+            others.len(),
+            names.join(", ")
+        ));
+    }
+    Good(format!("{} files match `{named}`", files.len()))
 }
 
 fn journal(command: &str) -> Outcome {
@@ -104,9 +123,17 @@ fn journal(command: &str) -> Outcome {
     }
 }
 
-fn capture_source(config: &crate::input::capture::CaptureConfig) -> Outcome {
+fn capture_source(config: &CaptureConfig) -> Outcome {
+    if let Some(filter) = &config.filter
+        && let Err(reason) = capture::filter::check(filter)
+    {
+        return Bad(format!("the filter `{filter}` cannot be used: {reason}; its language is that of `tcpdump`"));
+    }
     if let Some(path) = &config.file {
-        return match fs::File::open(path) {
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            return Odd(format!("capture file `{}` is not a regular file; it was not opened", path.display()));
+        }
+        return match open_regular(path) {
             Ok(_) => Good(format!("capture file `{}` can be read", path.display())),
             Err(error) => Bad(format!("capture file `{}` cannot be read: {error}", path.display())),
         };
@@ -164,5 +191,51 @@ fn running_agent(path: &Path, now: Timestamp) -> Outcome {
         Some(failure) => Bad(format!("running, but the server does not take batches: {failure}; {words}")),
         None if lost > 0 => Odd(format!("running; {words}; `{}` says what was dropped and why", path.display())),
         None => Good(format!("running; {words}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use nix::sys::stat::Mode;
+
+    use super::*;
+
+    /// Runs a check in another thread, so that one that waits fails the test instead of stopping it.
+    #[track_caller]
+    fn check(look: impl FnOnce() -> Outcome + Send + 'static, expected: &[&str]) {
+        let (sender, receiver) = channel();
+        thread::spawn(move || sender.send(look()));
+        let outcome = receiver.recv_timeout(Duration::from_secs(20)).expect("the check waits for somebody");
+        let shown = format!("{outcome:?}");
+        assert!(expected.iter().all(|part| shown.contains(part)), "{shown}");
+    }
+
+    #[test]
+    fn what_is_not_a_regular_file_is_named_and_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        let files = |name: &str| {
+            let config: FileConfig = toml::from_str(&format!("path = [{:?}]", path(name))).unwrap();
+            move || log_files(&config)
+        };
+        let capture = |name: &str| {
+            let config: CaptureConfig = toml::from_str(&format!("file = {:?}", path(name))).unwrap();
+            move || capture_source(&config)
+        };
+        fs::write(path("a.log"), "a line\n").unwrap();
+        check(files("*.log"), &["Good", "1 files match"]);
+        nix::unistd::mkfifo(path("pipe.log").as_str(), Mode::S_IRWXU).unwrap();
+        check(files("*.log"), &["Odd", "1 files match", "1 matches are not regular files", "/pipe.log`"]);
+        for name in ["1.log", "2.log", "3.log"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        check(files("*.log"), &["Odd", "4 matches are not regular files", "/3.log` and more"]);
+        check(capture("pipe.log"), &["Odd", "/pipe.log` is not a regular file"]);
+        check(capture("a.log"), &["Good"]);
+        check(capture("missing"), &["Bad", "cannot be read"]);
     }
 }

@@ -91,7 +91,13 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "canh-agent", &mut io::stdout());
             ExitCode::SUCCESS
         }
-        Command::Config { command: ConfigCommand::Check { config } } => with_config(&config, |_| {
+        Command::Config { command: ConfigCommand::Check { config } } => with_config(&config, |read| {
+            if let Err(error) = read.check_filters() {
+                print_error(
+                    &anyhow::Error::new(error).context(format!("{}: a filter is wrong", config.path.display())),
+                );
+                return ExitCode::from(WRONG_USE);
+            }
             println!("{}: the configuration is good", config.path.display());
             ExitCode::SUCCESS
         }),

@@ -5,6 +5,7 @@
 //! and the thread stop.
 
 mod fields;
+pub mod filter;
 
 use std::fs::File;
 use std::io;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use canh_packet::{Checksums, FlowConfig, FlowTable, LinkType, Record, VlanKeys};
 use canh_schema::{Timestamp, Value};
+use filter::Peer;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Capture, Offline, Precision};
 use serde::Deserialize;
@@ -36,8 +38,12 @@ pub struct CaptureConfig {
     pub interface: Option<String>,
     /// Capture file to read to its end instead, pcap or pcapng.
     pub file: Option<PathBuf>,
-    /// Which packets to take, as in `tcpdump`: `not port 4317`. All of them when left out.
+    /// Which packets to take, as in `tcpdump`: `not port 22`. All of them when left out.
     pub filter: Option<String>,
+    /// Whether an interface's packets from and to `server.url` are taken too. They are left out otherwise: what the
+    /// agent sends would be captured and sent again. So are those of other agents, if the interface sees them.
+    #[serde(default)]
+    pub own_traffic: bool,
     /// Bytes kept of each packet.
     #[serde(default = "default_snaplen")]
     pub snaplen: u32,
@@ -83,6 +89,15 @@ fn default_reassembly_bytes_max() -> usize {
 
 fn default_active_seconds() -> u64 {
     FlowConfig::default().active.as_secs()
+}
+
+/// What a capture knows of the agent it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Surroundings {
+    /// Where the agent sends to.
+    pub server: Option<Peer>,
+    /// Seeds the hash tables for a file, the same each time the file is read. An interface has another seed each time.
+    pub file_seed: u64,
 }
 
 /// One record with neutral names and values.
@@ -140,6 +155,7 @@ pub enum CaptureError {
 /// When the system gives no thread.
 pub fn spawn<S, O>(
     config: CaptureConfig,
+    surroundings: Surroundings,
     stop: CancellationToken,
     sink: S,
     observe: O,
@@ -148,7 +164,7 @@ where
     S: FnMut(CaptureRecord) -> ControlFlow<()> + Send + 'static,
     O: FnMut(&CaptureCounters) + Send + 'static,
 {
-    thread::Builder::new().name("capture".to_owned()).spawn(move || run(&config, &stop, sink, observe))
+    thread::Builder::new().name("capture".to_owned()).spawn(move || run(&config, &surroundings, &stop, sink, observe))
 }
 
 /// Captures until `stop`, the end of the file, or until `sink` breaks off. Then every flow that goes on is reported.
@@ -161,12 +177,17 @@ where
 /// [`CaptureError`]. Whatever was read before a file turned out to be broken has been handed to `sink`.
 pub fn run(
     config: &CaptureConfig,
+    surroundings: &Surroundings,
     stop: &CancellationToken,
     mut sink: impl FnMut(CaptureRecord) -> ControlFlow<()>,
     mut observe: impl FnMut(&CaptureCounters),
 ) -> Result<CaptureCounters, CaptureError> {
-    let (source, name) = open(config)?;
-    let mut reader = Reader::new(config, name);
+    let (source, name) = open(config, surroundings)?;
+    let hash_seed = match source {
+        Source::File(_) => surroundings.file_seed,
+        Source::Interface(_) => rand::random(),
+    };
+    let mut reader = Reader::new(config, name, hash_seed);
     let result = match source {
         Source::File(capture) => reader.read_file(capture, config, stop, &mut sink, &mut observe),
         Source::Interface(capture) => reader.read_interface(capture, stop, &mut sink, &mut observe),
@@ -185,7 +206,7 @@ enum Source {
 }
 
 /// The opened source, and the name that its records give for it.
-fn open(config: &CaptureConfig) -> Result<(Source, String), CaptureError> {
+fn open(config: &CaptureConfig, surroundings: &Surroundings) -> Result<(Source, String), CaptureError> {
     match (&config.interface, &config.file) {
         (Some(interface), None) => {
             let failed = |source| CaptureError::Interface { interface: interface.clone(), source };
@@ -199,7 +220,8 @@ fn open(config: &CaptureConfig) -> Result<(Source, String), CaptureError> {
                 .open()
                 .and_then(Capture::setnonblock)
                 .map_err(failed)?;
-            set_filter(&mut capture, config)?;
+            let own = surroundings.server.as_ref().filter(|_| !config.own_traffic);
+            set_filter(&mut capture, config, own)?;
             Ok((Source::Interface(capture), interface.clone()))
         }
         (None, Some(path)) => {
@@ -207,7 +229,7 @@ fn open(config: &CaptureConfig) -> Result<(Source, String), CaptureError> {
             File::open(path).map_err(|source| CaptureError::File { path: path.clone(), source })?;
             let mut capture = Capture::from_file_with_precision(path, Precision::Nano)
                 .map_err(|source| CaptureError::NotACapture { path: path.clone(), source })?;
-            set_filter(&mut capture, config)?;
+            set_filter(&mut capture, config, None)?;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Ok((Source::File(capture), name))
         }
@@ -215,9 +237,22 @@ fn open(config: &CaptureConfig) -> Result<(Source, String), CaptureError> {
     }
 }
 
-fn set_filter<T: pcap::Activated>(capture: &mut Capture<T>, config: &CaptureConfig) -> Result<(), CaptureError> {
-    let Some(filter) = &config.filter else { return Ok(()) };
-    capture.filter(filter, true).map_err(|source| CaptureError::Filter { filter: filter.clone(), source })
+/// Takes what the user's filter takes, without the traffic with `own`.
+fn set_filter<T: pcap::Activated>(
+    capture: &mut Capture<T>,
+    config: &CaptureConfig,
+    own: Option<&Peer>,
+) -> Result<(), CaptureError> {
+    let failed = |filter: &str, source| CaptureError::Filter { filter: filter.to_owned(), source };
+    if let Some(filter) = &config.filter {
+        // By itself first: `tcp) or (udp` must not become right by what is put around it.
+        capture.compile(filter, true).map_err(|source| failed(filter, source))?;
+    }
+    let addresses = own.map(Peer::addresses).unwrap_or_default();
+    let Some(filter) = filter::without(config.filter.as_deref(), own.map_or(0, |own| own.port), &addresses) else {
+        return Ok(());
+    };
+    capture.filter(&filter, true).map_err(|source| failed(&filter, source))
 }
 
 struct Reader {
@@ -231,14 +266,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(config: &CaptureConfig, name: String) -> Self {
+    fn new(config: &CaptureConfig, name: String, hash_seed: u64) -> Self {
         let flows = FlowConfig {
             flows_max: config.flows_max,
             reassembly_bytes_max: config.reassembly_bytes_max,
             active: Duration::from_secs(config.active_seconds.max(1)),
             checksums: if config.verify_checksums { Checksums::Verify } else { Checksums::Ignore },
             vlans: if config.merge_vlans { VlanKeys::Merge } else { VlanKeys::Separate },
-            hash_seed: rand::random(),
+            hash_seed,
             ..FlowConfig::default()
         };
         Self { table: FlowTable::new(flows), records: Vec::new(), name, dropped: [0; 2], last_reading: [0; 2] }

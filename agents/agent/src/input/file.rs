@@ -24,6 +24,7 @@ use super::{Context, Input, InputError, Mode, wait};
 use crate::checkpoint::{Marks, Place};
 use crate::counters::{DropReason, Source};
 use crate::queue::{ChunkSender, Item, Mark, Payload};
+pub(crate) use tail::open_regular;
 use tail::{Found, Tail};
 
 /// Names that are skipped unless a path names them: compressed rotations are not lines.
@@ -170,7 +171,7 @@ impl FileInput {
         let format = Some(config.format.as_str()).filter(|&format| format != "auto").map(str::to_owned);
         let first_start = !self.scanned && !config.was_followed(&context.marks);
         let from_end = first_start && config.start == Start::End && context.mode == Mode::Follow;
-        match Tail::open(path, key.clone(), mark, from_end, format) {
+        match Tail::open(path, id, key.clone(), mark, from_end, format) {
             Ok(tail) => {
                 info!(files = self.tails.len() + 1, "file followed");
                 if from_end {

@@ -77,8 +77,9 @@ pub fn inputs(config: &Config) -> Vec<Box<dyn Input>> {
     if let Some(journald) = &config.input.journald {
         inputs.push(Box::new(journald::JournaldInput::new(journald.clone())));
     }
+    let server = capture::filter::Peer::of_url(&config.server.url);
     for capture in &config.input.capture {
-        inputs.push(Box::new(packets::PacketInput::new(capture.clone())));
+        inputs.push(Box::new(packets::PacketInput::new(capture.clone(), server.clone())));
     }
     if let Some(metrics) = &config.input.metrics {
         inputs.push(Box::new(metrics::MetricsInput::new(metrics.clone())));

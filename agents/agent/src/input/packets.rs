@@ -15,7 +15,8 @@ use canh_schema::Timestamp;
 use canh_wire::LogEntry;
 use tracing::{info, warn};
 
-use super::capture::{self, CaptureConfig, CaptureCounters, CaptureError, CaptureRecord};
+use super::capture::filter::Peer;
+use super::capture::{self, CaptureConfig, CaptureCounters, CaptureError, CaptureRecord, Surroundings};
 use super::{Context, Input, InputError, Mode, wait};
 use crate::checkpoint::{Marks, Place};
 use crate::counters::{Counters, DropReason, Source};
@@ -27,13 +28,22 @@ const CHUNK_AGE: Duration = Duration::from_millis(200);
 /// One `[[input.capture]]`.
 pub struct PacketInput {
     config: CaptureConfig,
+    /// Where the agent sends to.
+    server: Option<Peer>,
     /// Records of the file that are in the queue already, if this input was started again.
     taken: Option<u64>,
 }
 
 impl PacketInput {
-    pub fn new(config: CaptureConfig) -> Self {
-        Self { config, taken: None }
+    pub fn new(config: CaptureConfig, server: Option<Peer>) -> Self {
+        Self { config, server, taken: None }
+    }
+
+    fn surroundings(&self, context: &Context) -> Surroundings {
+        // The agent's id stays as long as the places do, and who made the file does not know it.
+        let file_seed =
+            context.origin.agent.as_bytes().iter().take(8).fold(0, |seed, &byte| seed << 8 | u64::from(byte));
+        Surroundings { server: self.server.clone(), file_seed }
     }
 
     fn run_interface(&mut self, context: &Context) -> Result<(), InputError> {
@@ -48,7 +58,7 @@ impl PacketInput {
             counted.note(counters, &context.counters);
             out.borrow_mut().flush();
         };
-        let result = capture::run(&self.config, &context.stop, sink, observe);
+        let result = capture::run(&self.config, &self.surroundings(context), &context.stop, sink, observe);
         out.borrow_mut().flush();
         result.map(|_| ()).map_err(|error| failed(&error))
     }
@@ -80,8 +90,8 @@ impl PacketInput {
             out.borrow_mut().push(record, |_| Some(mark(seen, false)))
         };
         let mut counted = Counted::default();
-        let result =
-            capture::run(&self.config, &context.stop, sink, |counters| counted.note(counters, &context.counters));
+        let observe = |counters: &CaptureCounters| counted.note(counters, &context.counters);
+        let result = capture::run(&self.config, &self.surroundings(context), &context.stop, sink, observe);
         out.borrow_mut().flush();
         self.taken = Some(seen.max(skip));
         if out.borrow().closed || context.stop.is_cancelled() {
@@ -210,7 +220,15 @@ impl Input for PacketInput {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Receiver;
+    use std::thread;
+
+    use canh_schema::{AgentId, Value};
+    use canh_wire::Origin;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::queue::queue;
 
     #[track_caller]
     fn check(size: u64, mtime_ns: i64, expected: Option<u64>) {
@@ -228,5 +246,111 @@ mod tests {
         check(10, 5, Some(7));
         check(11, 5, Some(0));
         check(10, 6, Some(0));
+    }
+
+    /// A capture file of UDP packets between many hosts in both directions, in an order that looks random, so that many
+    /// flows begin again after they had to make room.
+    fn write_capture(path: &Path, packets: u32) {
+        let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+        let mut state = 7_u32;
+        for number in 0..packets {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [.., host, port] = state.to_be_bytes().map(|byte| byte % 50);
+            let (mut hosts, mut ports) = ([1, host], [10_000 + u16::from(port), 9_000]);
+            if state & 1 << 20 == 0 {
+                hosts.reverse();
+                ports.reverse();
+            }
+            let mut packet =
+                vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00, 0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0];
+            packet.extend([10, 0, 0, hosts[0], 10, 0, 0, hosts[1]]);
+            packet.extend(ports.map(u16::to_be_bytes).as_flattened());
+            packet.extend([0, 12, 0, 0, 1, 2, 3, 4]);
+            let len = packet.len() as u32;
+            bytes.extend(
+                [1_700_000_000 + number / 1_000, number % 1_000 * 1_000, len, len].map(u32::to_le_bytes).as_flattened(),
+            );
+            bytes.extend(packet);
+        }
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn context(agent: AgentId, sink: Sink, marks: Marks) -> Context {
+        Context {
+            mode: Mode::Once,
+            origin: Origin { agent, agent_version: String::new(), host_name: String::new() },
+            sink,
+            stop: CancellationToken::new(),
+            marks: Arc::new(marks),
+            counters: Arc::default(),
+        }
+    }
+
+    /// What reached the spool: records as text, and the places that came with them.
+    #[derive(Default)]
+    struct Kept {
+        records: Vec<(Option<Timestamp>, Vec<u8>, Vec<(&'static str, Value)>)>,
+        marks: Marks,
+    }
+
+    impl Kept {
+        /// Takes at most `items_max` items; the rest of what is in the queue is lost, as in a crash.
+        fn take(&mut self, receiver: &Receiver<Vec<Item>>, items_max: usize) {
+            for item in receiver.iter().flatten().take(items_max) {
+                if let Payload::Log(entry) = item.payload {
+                    self.records.push((entry.time, entry.body, entry.attributes));
+                }
+                if let Some(Mark { key, place: Some(place) }) = item.mark {
+                    self.marks.insert(key.to_string(), place);
+                }
+            }
+        }
+
+        /// A process that reads the file and is gone after `items_max` items.
+        fn run(&mut self, path: &Path, items_max: usize) {
+            let text = format!("file = {:?}\nflows_max = 40", path.display().to_string());
+            let mut input = PacketInput::new(toml::from_str(&text).unwrap(), None);
+            let (sink, receiver) = queue(1);
+            let context = context(AgentId::from_bytes([9; 16]), sink, self.marks.clone());
+            let reading = thread::spawn(move || {
+                // Ends with an error or not: the queue may be gone.
+                let _ = input.run(&context);
+            });
+            self.take(&receiver, items_max);
+            drop(receiver);
+            reading.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_read_in_several_lives_gives_each_record_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.pcap");
+        write_capture(&path, 6_000);
+        let mut whole = Kept::default();
+        whole.run(&path, usize::MAX);
+        assert!(whole.records.len() > 3_000, "{}", whole.records.len());
+        for life in [1, 499, 500, 501, 1_777] {
+            let mut kept = Kept::default();
+            let mut lives = 0;
+            while !matches!(kept.marks.values().next(), Some(Place::Capture { done: true, .. })) {
+                kept.run(&path, life.max(whole.records.len() / 8 * usize::from(lives > 0)));
+                lives += 1;
+                assert!(lives < 20, "no end is reached with lives of {life} records");
+            }
+            assert!(lives > 2);
+            let same = kept.records.iter().zip(&whole.records).take_while(|(one, other)| one == other).count();
+            assert_eq!((same, kept.records.len()), (whole.records.len(), whole.records.len()), "lives of {life}");
+        }
+    }
+
+    #[test]
+    fn the_seed_for_files_stays_with_the_agent() {
+        let seed = |agent| {
+            let context = context(agent, queue(1).0, Marks::new());
+            PacketInput::new(toml::from_str("file = \"/a\"").unwrap(), None).surroundings(&context).file_seed
+        };
+        assert_eq!(seed(AgentId::from_bytes([1; 16])), 0x0101_0101_0101_0101);
+        assert_eq!(seed(AgentId::from_bytes([2; 16])), 0x0202_0202_0202_0202);
     }
 }

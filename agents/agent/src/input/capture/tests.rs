@@ -61,7 +61,7 @@ fn run_file(bytes: &[u8], filter: Option<&str>) -> (Vec<CaptureRecord>, Result<C
         records.push(record);
         ControlFlow::Continue(())
     };
-    let result = run(&config(&path, filter), &CancellationToken::new(), sink, |_| ());
+    let result = run(&config(&path, filter), &Surroundings::default(), &CancellationToken::new(), sink, |_| ());
     (records, result)
 }
 
@@ -142,7 +142,13 @@ fn what_cannot_be_read_is_said() {
     check_error(&whole, Some("prot 53"), 0, "capture filter `prot 53` cannot be used");
     // The question was read; it and its flow are kept.
     check_error(&whole[..whole.len() - 10], None, 2, "is broken at packet 2; the 1 before it were kept");
-    let missing = run(&config(Path::new("/nowhere.pcap"), None), &CancellationToken::new(), |_| panic!(), |_| ());
+    let missing = run(
+        &config(Path::new("/nowhere.pcap"), None),
+        &Surroundings::default(),
+        &CancellationToken::new(),
+        |_| panic!(),
+        |_| (),
+    );
     assert!(matches!(missing, Err(CaptureError::File { .. })));
 }
 
@@ -150,7 +156,7 @@ fn what_cannot_be_read_is_said() {
 fn a_capture_has_one_source() {
     for text in ["", "file = \"a.pcap\"\ninterface = \"eth0\""] {
         let config: CaptureConfig = toml::from_str(text).unwrap();
-        let result = run(&config, &CancellationToken::new(), |_| panic!(), |_| ());
+        let result = run(&config, &Surroundings::default(), &CancellationToken::new(), |_| panic!(), |_| ());
         assert!(matches!(result, Err(CaptureError::Source)), "{text}");
     }
     assert!(toml::from_str::<CaptureConfig>("interfaces = \"eth0\"").is_err());
@@ -166,6 +172,7 @@ fn a_sink_that_breaks_off_ends_the_capture() {
         taken += 1;
         ControlFlow::Break(())
     };
-    let counters = run(&config(&path, None), &CancellationToken::new(), sink, |_| ()).unwrap();
+    let counters =
+        run(&config(&path, None), &Surroundings::default(), &CancellationToken::new(), sink, |_| ()).unwrap();
     assert!(counters.packets == 2 && taken >= 1);
 }

@@ -1,16 +1,17 @@
 //! One file that is followed: its place, its first bytes, and the line that is not finished yet.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canh_wire::limit;
+use nix::fcntl::OFlag;
 use tracing::info;
 
-use super::LineAt;
+use super::{FileId, LineAt};
 use crate::checkpoint::Place;
 use crate::input::{InputError, Line, LineSplitter};
 
@@ -47,16 +48,22 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Opens a file at its place, or at its beginning if `place` belongs to another file.
+    /// Opens a file at its place, or at its beginning if `place` belongs to another file. An error if the path leads to
+    /// another file than `id` by now.
     pub(super) fn open(
         path: &Path,
+        id: FileId,
         key: Arc<str>,
         place: Option<&Place>,
         from_end: bool,
         format: Option<String>,
     ) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
+        let file = open_regular(path)?;
+        let meta = file.metadata()?;
+        if (meta.dev(), meta.ino()) != id {
+            return Err(io::Error::other("another file has taken its name"));
+        }
+        let size = meta.len();
         let mut tail = Self {
             file,
             key,
@@ -88,7 +95,7 @@ impl Tail {
     /// Whether the file at `path` is the one that `place` was taken in.
     pub(super) fn is_same(path: &Path, place: &Place) -> bool {
         let Place::File { offset, print_len, print: expected, .. } = *place else { return false };
-        let Ok(file) = File::open(path) else { return false };
+        let Ok(file) = open_regular(path) else { return false };
         file.metadata().is_ok_and(|meta| meta.len() >= offset)
             && print(&file, print_len).is_ok_and(|print| print == expected)
     }
@@ -202,6 +209,14 @@ impl Tail {
         (self.print_len, self.print) = (len, hash);
         Ok(())
     }
+}
+
+/// Opens a file for reading and refuses anything that is not a regular one. Never waits, as opening a named pipe would,
+/// and looks at what was opened: the path may lead elsewhere a moment later.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }
 
 fn line_at<'a>(key: &'a Arc<str>, path: &'a str, format: Option<&'a str>, position: u64, place: Place) -> LineAt<'a> {

@@ -262,3 +262,30 @@ fn exclusions() {
     check_exclude("none", "/var/log/a.log", false);
     check_exclude("none", "/var/log/a.log.2.gz", true);
 }
+
+/// Opens a path in another thread, so that a call that waits fails the test instead of stopping it.
+#[track_caller]
+fn check_open(path: PathBuf, id: FileId, expected: Option<&str>) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        sender.send(Tail::open(&path, id, Arc::from("file:1:1"), None, false, None).map(|_| ()))
+    });
+    let opened = receiver.recv_timeout(Duration::from_secs(20)).expect("opening waits for somebody");
+    assert_eq!(opened.err().map(|error| error.to_string()).as_deref(), expected);
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_by_now_is_neither_waited_for_nor_read() {
+    let host = Host::new("*.log", Start::Beginning);
+    let id_of = |name| {
+        let meta = fs::metadata(host.path(name)).unwrap();
+        (meta.dev(), meta.ino())
+    };
+    host.write("a.log", "a\n");
+    host.write("b.log", "b\n");
+    nix::unistd::mkfifo(&host.path("pipe.log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    check_open(host.path("a.log"), id_of("a.log"), None);
+    check_open(host.path("b.log"), id_of("a.log"), Some("another file has taken its name"));
+    check_open(host.path("pipe.log"), id_of("pipe.log"), Some("not a regular file"));
+    check_open(host.path(""), id_of(""), Some("not a regular file"));
+}
