@@ -51,6 +51,7 @@ impl Default for ServerConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ConsoleConfig {
     /// Address of the web page and the API. There is no TLS yet: put a proxy in front before you leave loopback.
+    #[serde(with = "canh_config::socket_addr")]
     pub(crate) listen: SocketAddr,
     /// Batches that a live tail may fall behind before it misses some, and is told so.
     pub(crate) tail_queue_len: NonZeroU16,

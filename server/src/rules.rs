@@ -61,6 +61,7 @@ impl Rules {
             if kept.contains(Path::new(&error.file)) {
                 error.message.push_str("; the version loaded before stays in force");
             }
+            error.file = self.relative(Path::new(&error.file));
             warn!(file = error.file, line = error.line, message = error.message, "a rule does not load");
         }
         let rules = engine
@@ -70,10 +71,17 @@ impl Rules {
                 title: info.title.clone(),
                 level: info.level,
                 tags: info.tags.clone(),
-                file: files.get(&info.id).map(|path| path.display().to_string()).unwrap_or_default(),
+                file: files.get(&info.id).map(|path| self.relative(path)).unwrap_or_default(),
             })
             .collect();
         Loaded { engine, status: RulesStatus { loaded_at: now, rules, errors } }
+    }
+
+    /// A path as people know it: from the directory of rules that it was found in.
+    fn relative(&self, path: &Path) -> String {
+        let mut inside = self.paths.iter().filter_map(|root| path.strip_prefix(root).ok());
+        let inside = inside.find(|inside| !inside.as_os_str().is_empty());
+        inside.unwrap_or(path).display().to_string()
     }
 }
 

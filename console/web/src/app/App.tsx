@@ -18,6 +18,9 @@ const schemes = localStorageColorSchemeManager({ key: SCHEME_STORAGE_KEY })
 /** The server puts the nonce of its style policy into the page; without one, nothing asks for it. */
 const styleNonce = () => document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? ''
 
+// What locks the scrolling behind a dialog (react-remove-scroll, inside Mantine) looks for the nonce under this name.
+Object.assign(globalThis, { __webpack_nonce__: styleNonce() })
+
 interface AppProps {
   queryClient: QueryClient
   router: AppRouter
