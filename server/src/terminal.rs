@@ -21,7 +21,7 @@ pub(crate) fn say(key: Key, values: &[(&str, &str)]) -> String {
 
 /// Whether to colour what goes to `stream`: a terminal, and `NO_COLOR` not set (no-color.org).
 pub(crate) fn wants_colours(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && !std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 pub(crate) fn colours() -> Colours {
