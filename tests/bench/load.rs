@@ -97,3 +97,8 @@ pub(crate) fn plant(port: u16) -> anyhow::Result<()> {
     }
     send(port, text.as_bytes())
 }
+
+/// One message with this word.
+pub(crate) fn one(port: u16, word: &str) -> anyhow::Result<()> {
+    send(port, format!("<38>1 2026-11-22T09:01:00+07:00 may01 ungdung 78 - - {word}\n").as_bytes())
+}

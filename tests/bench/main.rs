@@ -88,6 +88,11 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     wait_until("the planted attack to be an alert", Duration::from_secs(60), || Ok(!api.alerts()?.is_empty()))?;
     let finding = planted.elapsed();
 
+    let one = Instant::now();
+    load::one(server.ports.syslog_tcp, "canhone")?;
+    wait_until("one message to be searchable", Duration::from_secs(60), || Ok(api.count("canhone")? == 1))?;
+    let searchable_one = one.elapsed();
+
     let stats = api.get("/api/v1/overview", &[])?;
     let stored = stats["store"]["bytes"].as_f64().unwrap_or_default();
     let journal = api.metric("canh_journal_bytes")?;
@@ -103,6 +108,7 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
         Row::new("syslog TCP to searchable", "events/s", count / searchable.as_secs_f64()),
         Row::new("the same, per CPU-second of the server", "events/s", count / cpu_all),
         Row::new("planted attack to alert in the API, idle server", "ms", finding.as_secs_f64() * 1_000.0),
+        Row::new("one message to searchable, idle server", "ms", searchable_one.as_secs_f64() * 1_000.0),
         Row::new("anonymous memory, idle", "MiB", mib(idle.anonymous)),
         Row::new("anonymous memory, peak under load", "MiB", mib(peak.anonymous)),
         Row::new("event store on disk", "B/event", stored / count),

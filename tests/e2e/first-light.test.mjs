@@ -92,6 +92,16 @@ test('a hunt finds the guessed passwords, and its address gives the same page ag
   await second.context().close()
 })
 
+test('dragging over the histogram narrows the time', async () => {
+  const chart = page.getByRole('img', { name: /events|chart/i }).first()
+  const box = await chart.boundingBox()
+  await page.mouse.move(box.x + box.width * 0.7, box.y + box.height / 2)
+  await page.mouse.down()
+  await page.mouse.move(box.x + box.width * 0.95, box.y + box.height / 2, { steps: 8 })
+  await page.mouse.up()
+  await until('the address to hold absolute times', 10, () => /from=\d{4}-/.test(decodeURIComponent(page.url())))
+})
+
 test('the agents that delivered are listed', async () => {
   await page.getByRole('link', { name: 'Agents' }).first().click()
   for (const host of ['API-Svr', 'ESB-Svr', 'BAM-Svr']) await page.getByText(host).first().waitFor({ timeout: 15_000 })
