@@ -1,5 +1,6 @@
 //! The program `canh`: the server and the commands beside it. Wiring only; each stage is a crate of its own.
 
+mod canary;
 mod cli;
 mod client;
 mod config;
@@ -7,8 +8,10 @@ mod demo;
 mod detect;
 mod doctor;
 mod doors;
+mod health;
 mod hunt;
 mod index;
+mod memory;
 mod release;
 mod rules;
 mod secret;

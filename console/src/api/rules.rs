@@ -23,7 +23,7 @@ async fn rule_list(State(app): State<App>, _viewer: Viewer) -> Result<Json<RuleL
     let Some(overview) = app.state().rules_status().await? else {
         return Ok(Json(RuleList { loaded_at: None, items: Vec::new(), errors: Vec::new() }));
     };
-    let items = overview.rules.into_iter().map(|(rule, count)| RuleView {
+    let items = overview.rules.into_iter().map(|(rule, count, health)| RuleView {
         id: rule.id.as_str().to_owned(),
         title: rule.title.into(),
         level: rule.level.into(),
@@ -31,6 +31,13 @@ async fn rule_list(State(app): State<App>, _viewer: Viewer) -> Result<Json<RuleL
         file: rule.file,
         findings: count.findings,
         last_found: count.last_found.map(Into::into),
+        kind: rule.kind.into(),
+        quiet: rule.quiet,
+        samples: rule.samples,
+        canary_at: health.canary.map(|(at, _)| at.into()),
+        canary: health.canary.map(|(_, hop)| hop.into()),
+        suppressed: health.suppressed,
+        suppressed_last: health.suppressed_last.map(Into::into),
     });
     let errors = overview.errors.into_iter().map(|error| RuleErrorView {
         file: error.file,
