@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O except in [`load`], no clock, no async. Storing findings is the caller's business.
 
+pub mod backtest;
 mod diagnostic;
 mod engine;
 pub mod load;

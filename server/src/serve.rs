@@ -36,6 +36,7 @@ use crate::index::Indexer;
 use crate::health::Health;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
+use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules};
 use crate::terminal::{self, say};
 use crate::{detect, secret, sources};
@@ -173,6 +174,7 @@ impl Server {
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
+            desk: Arc::new(Desk),
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));

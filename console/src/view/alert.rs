@@ -212,6 +212,33 @@ pub(crate) struct AlertEvents {
     pub(crate) missing: Vec<String>,
 }
 
+/// Everything that is needed to judge the newest finding of an alert again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlertEvidence {
+    pub(crate) rule_id: String,
+    /// Hash of `rule_text`.
+    pub(crate) rule_hash: String,
+    /// The rule with everything that its verdict depends on; absent if the text was not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rule_text: Option<String>,
+    /// Version of the table of field mappings.
+    pub(crate) mapping_version: u32,
+    pub(crate) finding_id: String,
+    pub(crate) condition: ExplainedView,
+    /// The events in the order of the finding.
+    pub(crate) events: Vec<EvidenceEvent>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EvidenceEvent {
+    pub(crate) id: String,
+    /// Hash of the bytes that the source sent, as it was when the rule fired.
+    pub(crate) hash: String,
+    /// The event as it is in the store, in the store's form, base64; absent if the store no longer has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encoded: Option<String>,
+}
+
 /// A decision.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

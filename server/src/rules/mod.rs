@@ -1,7 +1,12 @@
 //! Loads detection rules, for the server and for `canh rules check`; proves them by their samples.
 
+pub(crate) mod ask;
+pub(crate) mod bench;
+pub(crate) mod desk;
+pub(crate) mod import;
 pub(crate) mod proving;
 pub(crate) mod samples;
+mod show;
 pub(crate) mod test;
 
 use std::collections::{HashMap, HashSet};
