@@ -4,8 +4,8 @@
 use canh_schema::{Event, FieldId, Value, field};
 use compact_str::{CompactString, format_compact};
 
-use super::{kernel_troubles, project};
 use super::template::{Outcome, describe};
+use super::{kernel_troubles, project};
 
 /// What the kernel calls the values of a packet, and their field.
 const FIELDS: &[(&str, FieldId)] = &[

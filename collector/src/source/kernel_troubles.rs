@@ -18,7 +18,12 @@ static LINES: &[Line] = &[
     line("oom_kill", Failure, PROCESS, "Out of memory: Killed process {kernel.pid} ({kernel.process})"),
     line("oom_kill", Failure, PROCESS, "Out of memory: Kill process {kernel.pid} ({kernel.process}) score"),
     line("oom_kill", Failure, PROCESS, "Memory cgroup out of memory: Killed process {kernel.pid} ({kernel.process})"),
-    line("oom_kill", Failure, PROCESS, "Memory cgroup out of memory: Kill process {kernel.pid} ({kernel.process}) score"),
+    line(
+        "oom_kill",
+        Failure,
+        PROCESS,
+        "Memory cgroup out of memory: Kill process {kernel.pid} ({kernel.process}) score",
+    ),
     // arch/x86/mm/fault.c, arch/x86/kernel/traps.c
     line("process_crash", Failure, PROCESS, "traps: {kernel.process*}[{kernel.pid}] {event.reason}"),
     line("process_crash", Failure, PROCESS, "{kernel.process}[{kernel.pid}]: segfault at {kernel.address}"),
@@ -69,8 +74,18 @@ static LINES: &[Line] = &[
     // net/netfilter, net/ipv4, net/core
     line("table_full", Failure, NET, "nf_conntrack: table full, dropping packet"),
     line("table_full", Failure, NET, "nf_conntrack: nf_conntrack: table full, dropping packet"),
-    line("syn_flood", Unsaid, NET, "TCP: request_sock_TCP: Possible SYN flooding on port {destination.port}. {event.reason}"),
-    line("syn_flood", Unsaid, NET, "TCP: {kernel.process}: Possible SYN flooding on port {destination.port}. {event.reason}"),
+    line(
+        "syn_flood",
+        Unsaid,
+        NET,
+        "TCP: request_sock_TCP: Possible SYN flooding on port {destination.port}. {event.reason}",
+    ),
+    line(
+        "syn_flood",
+        Unsaid,
+        NET,
+        "TCP: {kernel.process}: Possible SYN flooding on port {destination.port}. {event.reason}",
+    ),
     line(
         "syn_flood",
         Unsaid,

@@ -147,8 +147,7 @@ impl<'a> Runner<'a> {
 
     /// How many findings the rules have on the sample.
     pub(crate) fn findings(&mut self, sample: &Sample) -> usize {
-        let mut engine =
-            self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
+        let mut engine = self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
         let mut found = Vec::new();
         engine.evaluate(&sample.events, &mut found);
         // A rule with a memory starts anew for each sample.
