@@ -3,6 +3,7 @@
 
 mod accounts;
 mod kernel;
+mod kernel_troubles;
 mod pam;
 mod programs;
 mod sshd;
