@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/{id}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives what is needed to judge the newest finding again, without this server. */
+        get: operations["alertEvidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/{id}/status": {
         parameters: {
             query?: never;
@@ -298,6 +315,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs a rule over the events of the past, without raising anything.
+         * @description `progress` messages carry a `BacktestProgress`, the last message is a `result` with a `BacktestResult` or an `error`
+         *     with a text. Closing the connection ends the run.
+         */
+        post: operations["ruleBacktest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives one rule with its text. */
+        get: operations["ruleGet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says why a rule holds for an event or does not, part by part. */
+        get: operations["ruleExplain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -402,6 +474,7 @@ export interface components {
         /** @description One alert with its proof. */
         AlertDetail: {
             alert: components["schemas"]["AlertView"];
+            condition?: components["schemas"]["ExplainedView"] | null;
             /** @description Events of these findings, newest first, each once. */
             event_ids: string[];
             /** @description The newest findings, newest first; at most 100. */
@@ -419,6 +492,23 @@ export interface components {
             items: components["schemas"]["EventView"][];
             /** @description Ids that the store no longer has. */
             missing: string[];
+        };
+        /** @description Everything that is needed to judge the newest finding of an alert again. */
+        AlertEvidence: {
+            condition: components["schemas"]["ExplainedView"];
+            /** @description The events in the order of the finding. */
+            events: components["schemas"]["EvidenceEvent"][];
+            finding_id: string;
+            /**
+             * Format: int32
+             * @description Version of the table of field mappings.
+             */
+            mapping_version: number;
+            /** @description Hash of `rule_text`. */
+            rule_hash: string;
+            rule_id: string;
+            /** @description The rule with everything that its verdict depends on; absent if the text was not kept. */
+            rule_text?: string | null;
         };
         AlertFindingView: {
             event_ids: string[];
@@ -450,6 +540,10 @@ export interface components {
             attack: components["schemas"]["AttackTag"][];
             description: string;
             false_positives: string[];
+            /** @description What to do, by language (`en`, `vi`). */
+            guide: {
+                [key: string]: string;
+            };
             /** @description Hash of the rule's text. */
             hash: string;
             id: string;
@@ -510,11 +604,106 @@ export interface components {
             id: string;
             kind: components["schemas"]["AttackKind"];
         };
+        BacktestDay: {
+            /** Format: int64 */
+            alerts: number;
+            /** @description In UTC, for example `2026-01-31`. */
+            day: string;
+            /** Format: int64 */
+            findings: number;
+        };
+        BacktestFinding: {
+            event_ids: string[];
+            host?: string | null;
+            level: components["schemas"]["LevelName"];
+            rule_id: string;
+            source_ip?: string | null;
+            time: components["schemas"]["Time"];
+            title: string;
+            user?: string | null;
+        };
+        /** @description How far a run is. */
+        BacktestProgress: {
+            /**
+             * Format: double
+             * @description From 0 to 1, by time.
+             */
+            done: number;
+            /** Format: int64 */
+            events: number;
+            /**
+             * Format: int64
+             * @description Events that a rule holds for.
+             */
+            kept: number;
+        };
+        /** @description A rule and the span of the past that it is run over. */
+        BacktestRequest: {
+            /** Format: date-time */
+            from?: string | null;
+            /** @description The rule file. */
+            text: string;
+            /** Format: date-time */
+            to?: string | null;
+        };
+        /** @description What a rule would have found. */
+        BacktestResult: {
+            /**
+             * Format: int64
+             * @description Alerts that the findings would have opened: one for each rule and entity a day.
+             */
+            alerts: number;
+            /**
+             * Format: double
+             * @description Alerts for each day of the span that the store covers.
+             */
+            alerts_per_day: number;
+            /** @description Findings by day, oldest first. */
+            days: components["schemas"]["BacktestDay"][];
+            /** Format: int64 */
+            events: number;
+            /** @description The newest findings, newest first; at most 20. */
+            examples: components["schemas"]["BacktestFinding"][];
+            /** Format: int64 */
+            findings: number;
+            from: components["schemas"]["Time"];
+            /** Format: int64 */
+            kept: number;
+            /**
+             * Format: int64
+             * @description Events that mattered and found no room, or were not read in time; then the result is too small.
+             */
+            left_out: number;
+            oldest?: components["schemas"]["Time"] | null;
+            to: components["schemas"]["Time"];
+        };
+        /** @enum {string} */
+        CanaryName: "fired" | "journal" | "detection" | "rule";
         /**
          * @description Why an alert was closed.
          * @enum {string}
          */
         CloseReasonName: "true_positive" | "false_positive" | "benign" | "duplicate";
+        /** @description One line of a selection, held against the event. */
+        ComparedView: {
+            /** @description Whether the value was cut. */
+            cut: boolean;
+            /** @description Empty for a keyword. */
+            field: string;
+            modifiers: string;
+            /** @description If it holds, the pattern that matched; else the first of those that were tried. */
+            patterns: string[];
+            /**
+             * Format: int32
+             * @description How many patterns there are.
+             */
+            patterns_total: number;
+            /** @description Whether the event has the field at all. */
+            present: boolean;
+            selection: string;
+            /** @description The value of the event. */
+            value: unknown;
+        };
         DroppedCount: {
             /** Format: int64 */
             count: number;
@@ -646,6 +835,27 @@ export interface components {
             /** @description When it happened, by the clock of the source. */
             time: components["schemas"]["Time"];
         };
+        EvidenceEvent: {
+            /** @description The event as it is in the store, in the store's form, base64; absent if the store no longer has it. */
+            encoded?: string | null;
+            /** @description Hash of the bytes that the source sent, as it was when the rule fired. */
+            hash: string;
+            id: string;
+        };
+        /** @description A part of a rule's condition. */
+        ExplainedView: {
+            compared?: components["schemas"]["ComparedView"] | null;
+            /**
+             * Format: int32
+             * @description For `at_least`, how many parts must hold; for `left_out`, how many parts are not listed.
+             */
+            count?: number | null;
+            /** @description Whether it holds for the event. */
+            holds: boolean;
+            kind: components["schemas"]["PartKind"];
+            /** @description The parts that it is made of; for `not`, one. */
+            parts?: components["schemas"]["ExplainedView"][];
+        };
         /** @description Every field that Canh knows by name. */
         FieldCatalogue: {
             items: components["schemas"]["FieldView"][];
@@ -736,6 +946,8 @@ export interface components {
             events_per_second: number;
             store: components["schemas"]["StoreStatsView"];
         };
+        /** @enum {string} */
+        PartKind: "all" | "any" | "not" | "at_least" | "compared" | "left_out";
         /** @description How a user likes the pages. */
         Preferences: {
             language: components["schemas"]["LanguageTag"];
@@ -751,6 +963,22 @@ export interface components {
         };
         /** @enum {string} */
         RoleName: "viewer" | "analyst" | "lead" | "noc" | "oncall" | "auditor" | "admin";
+        RuleCheckView: {
+            condition: components["schemas"]["ExplainedView"];
+            rule_id: string;
+            /** @description Whether the event is one of them. */
+            source_fits: boolean;
+            /** @description Which events the rule wants, for example `product=linux service=sshd`. */
+            wanted: string;
+        };
+        /** @description One rule with its text. */
+        RuleDetail: {
+            /** @description Hash of the text. */
+            hash: string;
+            rule: components["schemas"]["RuleView"];
+            /** @description The documents that judge: the rules that feed it, the filters that narrow these, and the rule itself. */
+            text: string;
+        };
         /** @description A rule that does not load. It is an error for everybody to see, never a rule that silently does nothing. */
         RuleErrorView: {
             /** Format: int32 */
@@ -760,6 +988,14 @@ export interface components {
             line?: number | null;
             message: string;
         };
+        /** @description What a rule says of one event. */
+        RuleExplanation: {
+            /** @description For a rule over single events, one; else one for each rule that feeds it. */
+            checks: components["schemas"]["RuleCheckView"][];
+            /** @description Whether the rule, or for a rule over other rules one of these, holds for the event. */
+            holds: boolean;
+            rule_id: string;
+        };
         RuleList: {
             errors: components["schemas"]["RuleErrorView"][];
             /** @description By title. */
@@ -767,6 +1003,8 @@ export interface components {
             loaded_at?: components["schemas"]["Time"] | null;
         };
         RuleView: {
+            canary?: components["schemas"]["CanaryName"] | null;
+            canary_at?: components["schemas"]["Time"] | null;
             /** @description Where it was read from, relative to the directory of rules. */
             file: string;
             /**
@@ -775,8 +1013,23 @@ export interface components {
              */
             findings: number;
             id: string;
+            /** @description `event`, or what a rule over other rules measures: `event_count`, `new_terms` and so on. */
+            kind: string;
             last_found?: components["schemas"]["Time"] | null;
             level: components["schemas"]["LevelName"];
+            /** @description It only feeds other rules and raises no alerts of its own. */
+            quiet: boolean;
+            /**
+             * Format: int32
+             * @description Samples that it was proven with when it was loaded; 0 if it came without.
+             */
+            samples: number;
+            /**
+             * Format: int64
+             * @description Findings that were counted and not kept, because the rule was over its budget.
+             */
+            suppressed: number;
+            suppressed_last?: components["schemas"]["Time"] | null;
             tags: string[];
             title: string;
         };
@@ -966,6 +1219,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AlertEvents"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    alertEvidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description number of the alert */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEvidence"];
                 };
             };
             "4XX": {
@@ -1440,6 +1723,109 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RuleList"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    ruleBacktest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestRequest"];
+            };
+        };
+        responses: {
+            /** @description messages `progress` with a BacktestProgress, then `result` with a BacktestResult */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    ruleGet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the rule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    ruleExplain: {
+        parameters: {
+            query: {
+                /** @description Id of the event. */
+                event: string;
+            };
+            header?: never;
+            path: {
+                /** @description id of the rule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleExplanation"];
                 };
             };
             "4XX": {
