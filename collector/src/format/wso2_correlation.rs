@@ -1,5 +1,5 @@
 //! `correlation.log`: what a call did inside a WSO2 product, with bars between the columns. What the columns are depends
-//! on the fifth and on how many there are. The column that may hold a credential never becomes a field.
+//! on the fifth and on how many there are. The column that may hold a credential is left out of the fields.
 
 use canh_schema::{Event, LogSource, Value, field};
 use compact_str::CompactString;
@@ -45,6 +45,16 @@ const KINDS: &[(&str, Columns)] = &[
 /// Most columns of a line; a query of a database may hold bars of its own.
 const COLUMNS_MAX: usize = 64;
 
+/// The line without what may be a credential.
+fn shown(columns: &[&str], names: Columns) -> String {
+    let hidden = (names.len() > AUTHORIZATION + 1).then_some(columns.len() - names.len() + AUTHORIZATION);
+    let shown = columns.iter().enumerate();
+    shown.map(|(place, column)| if hidden == Some(place) { "***" } else { *column }).collect::<Vec<_>>().join("|")
+}
+
+/// The place of the caller's `Authorization` header among the columns of a call.
+const AUTHORIZATION: usize = 4;
+
 impl Format for Wso2Correlation {
     fn name(&self) -> &'static str {
         "wso2_correlation"
@@ -57,7 +67,7 @@ impl Format for Wso2Correlation {
     fn samples(&self) -> &'static [&'static str] {
         &[
             "2026-11-22 15:10:56,293|a783f7c3|PassThroughMessageProcessor-3|0|METHOD|org.wso2.CORSRequestHandler|handleRequest|[messageContext]",
-            "2026-11-22 15:10:56,316|a783f7c3|PassThroughMessageProcessor-4|20|HTTP|quantri--HoTich:v1.0.0|GET|/hotich/1.0.0/khaisinh/12|hotich/1.0.0/khaisinh/12|null|null|null|null|null|71|2238|200|MotCua|AwlPOz2aDf2i1gZFWgITEgf4oPsa|21",
+            "2026-11-22 15:10:56,316|a783f7c3|PassThroughMessageProcessor-4|20|HTTP|quantri--HoTich:v1.0.0|GET|/hotich/1.0.0/khaisinh/12|hotich/1.0.0/khaisinh/12|Bearer 07f6b26d|null|null|null|null|71|2238|200|MotCua|AwlPOz2aDf2i1gZFWgITEgf4oPsa|21",
             "2026-11-22 15:10:56,314|a783f7c3|HTTPS-Sender I/O dispatcher-1|1|HTTP State Transition|http-outgoing-1|GET|https://10.20.2.15/hotich|RESPONSE_DONE",
             "2026-11-22 15:19:14,863|ff0c8866|HTTP-Sender I/O dispatcher-3|832 |HTTP|http://10.20.2.15/hotich|BACKEND LATENCY",
             "2026-11-22 15:19:14,863||pool-10-thread-1|0|jdbc|1543484953984|executeQuery|SELECT 1|jdbc:mysql://10.20.3.12/am",
@@ -76,7 +86,7 @@ impl Format for Wso2Correlation {
         let exact = of_kind().find(|(_, names)| names.len() == rest.len());
         let Some((_, names)) = exact.or_else(|| of_kind().next()) else { return Fit::No };
         event.time = at;
-        event.set(field::MESSAGE, line);
+        event.set(field::MESSAGE, shown(&columns, names));
         event.set(field::EVENT_DATASET, "wso2.correlation");
         event.set(field::EVENT_ACTION, CompactString::from(kind.to_ascii_lowercase().replace(' ', "_")));
         let given = |value: &str| !matches!(value, "" | "null");
