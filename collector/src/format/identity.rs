@@ -76,7 +76,7 @@ impl Format for Keycloak {
         }
         event.set(field::MESSAGE, body);
         event.set(field::EVENT_DATASET, "keycloak.events");
-        event.logsource = LogSource::product("keycloak").with_service("events");
+        event.logsource = LogSource::product("keycloak").with_service("events").with_category("authentication");
         Fit::Yes
     }
 }
@@ -134,11 +134,15 @@ impl Format for Cas {
         let action = event.attr("action").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let failed = ["failed", "denied", "not_validated", "invalid"].iter().any(|word| action.contains(word));
         event.set(field::EVENT_OUTCOME, if failed { "failure" } else { "success" });
-        event.set(field::EVENT_ACTION, format_compact!("cas_{action}"));
+        // The same word for a log-in as from every other log-in server.
+        match action.strip_prefix("authentication_") {
+            Some("success" | "failed") => event.set(field::EVENT_ACTION, "login"),
+            _ => event.set(field::EVENT_ACTION, format_compact!("cas_{action}")),
+        }
         event.set(field::EVENT_CATEGORY, "authentication");
         event.set(field::MESSAGE, body);
         event.set(field::EVENT_DATASET, "cas.audit");
-        event.logsource = LogSource::product("cas").with_service("audit");
+        event.logsource = LogSource::product("cas").with_service("audit").with_category("authentication");
         Fit::Yes
     }
 }

@@ -33,6 +33,7 @@ use canh_schema::{Event, Timestamp};
 pub(crate) use clock::{Civil, epoch_seconds, leading, month, rfc3339};
 pub use clock::{Zone, ZoneError};
 pub(crate) use json::Json;
+pub(crate) use mysql::syslog as mysql_line;
 pub(crate) use postgresql::leading_time as postgresql_time;
 pub use text::Text;
 pub(crate) use web_access::parse as web_request;

@@ -81,28 +81,20 @@ fn general(line: &str, context: &Context<'_>, event: &mut Event) -> Option<()> {
 
 /// `time thread [Label] [code] [part] message`.
 fn error(line: &str, context: &Context<'_>, event: &mut Event) -> Option<()> {
-    const LABELS: [&str; 5] = ["[Note]", "[Warning]", "[ERROR]", "[System]", "[Entry]"];
     let open = line.find(" [").filter(|open| *open < 64)?;
-    let (head, rest) = (&line[..open], &line[open + 1..]);
-    let label = LABELS.iter().find(|label| rest.starts_with(**label))?;
-    let (stamp, thread) = head.rsplit_once(' ')?;
+    let (stamp, thread) = line[..open].rsplit_once(' ')?;
     if thread.is_empty() || !thread.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let at = time(stamp.trim_end(), context)?;
-    let mut message = rest[label.len()..].trim_start();
-    let mut marks = [None; 2];
-    for mark in &mut marks {
-        let Some((inner, after)) = message.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else { break };
-        if inner.len() > 16 || inner.contains(' ') {
-            break;
-        }
-        *mark = Some(inner);
-        message = after;
-    }
+    mysql::error(event, thread, &line[open + 1..]).then_some(())?;
     event.time = at;
-    mysql::error(event, label.trim_matches(['[', ']']), thread, marks, message);
     Some(())
+}
+
+/// A line of the error log that came through syslog, where time and thread may be left out.
+pub(crate) fn syslog(event: &mut Event, context: &Context<'_>, message: &str) -> bool {
+    error(message, context, event).is_some() || mysql::error(event, "", message.trim_start())
 }
 
 /// RFC 3339, MariaDB's hours without a leading zero, and `yymmdd hh:mm:ss`.

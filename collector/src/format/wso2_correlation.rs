@@ -45,15 +45,15 @@ const KINDS: &[(&str, Columns)] = &[
 /// Most columns of a line; a query of a database may hold bars of its own.
 const COLUMNS_MAX: usize = 64;
 
+/// The place of the caller's `Authorization` header in the line of a call.
+const AUTHORIZATION: usize = 9;
+
 /// The line without what may be a credential.
 fn shown(columns: &[&str], names: Columns) -> String {
-    let hidden = (names.len() > AUTHORIZATION + 1).then_some(columns.len() - names.len() + AUTHORIZATION);
-    let shown = columns.iter().enumerate();
-    shown.map(|(place, column)| if hidden == Some(place) { "***" } else { *column }).collect::<Vec<_>>().join("|")
+    let is_call = names.len() > 10;
+    let one = |(place, column)| if is_call && place == AUTHORIZATION { "***" } else { column };
+    columns.iter().copied().enumerate().map(one).collect::<Vec<_>>().join("|")
 }
-
-/// The place of the caller's `Authorization` header among the columns of a call.
-const AUTHORIZATION: usize = 4;
 
 impl Format for Wso2Correlation {
     fn name(&self) -> &'static str {

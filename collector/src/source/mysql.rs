@@ -61,28 +61,32 @@ fn attr(event: &mut Event, name: &'static str, value: &str) {
     }
 }
 
-/// A line of the error log; the marks are the code and the part of the server, or the part alone.
-pub(crate) fn error(event: &mut Event, label: &str, thread: &str, marks: [Option<&str>; 2], message: &str) {
+const LABELS: [&str; 5] = ["Note", "Warning", "ERROR", "System", "Entry"];
+
+/// `[Label] [code] [part] message` of the error log; older versions leave out code and part. Answers whether it is one.
+pub(crate) fn error(event: &mut Event, thread: &str, rest: &str) -> bool {
+    let Some((label, message)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else { return false };
+    if !LABELS.contains(&label) {
+        return false;
+    }
     source(event, "error");
     event.set(field::LOG_LEVEL, CompactString::from(label.to_ascii_lowercase()));
     attr(event, "mysql.thread", thread);
-    for mark in marks.into_iter().flatten() {
+    let mut message = message.trim_start();
+    for _ in 0..2 {
+        let Some((mark, after)) = message.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else { break };
+        if mark.len() > 16 || mark.contains(' ') {
+            break;
+        }
         if mark.starts_with("MY-") {
             event.set(field::EVENT_CODE, mark);
         } else {
             attr(event, "mysql.part", mark);
         }
+        message = after;
     }
     event.set(field::MESSAGE, message);
     TABLE.apply(event, message);
-}
-
-/// A line of the error log that came through syslog, where time and thread may be left out.
-pub(crate) fn syslog(event: &mut Event, message: &str) -> bool {
-    let open = message.find('[').filter(|open| *open < 64);
-    let (label, rest) = open.and_then(|open| message[open + 1..].split_once("] ")).unwrap_or(("", message));
-    let known = matches!(label, "Note" | "Warning" | "ERROR" | "System");
-    error(event, if known { label } else { "note" }, "", [None; 2], if known { rest.trim_start() } else { message });
     true
 }
 

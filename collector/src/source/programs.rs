@@ -93,7 +93,12 @@ pub(super) static PROGRAMS: &[Program] = &[
     ),
     program(&["dovecot"], &["dovecot", "syslog"], "dovecot", Reader::Function(mail::dovecot)),
     program(&["postgres", "postgresql"], &["postgresql", "syslog"], "postgresql", Reader::Line(postgresql::syslog)),
-    program(&["mysqld", "mariadbd", "mysql", "mariadb"], &["mysql", "syslog"], "mysql", Reader::Line(mysql_line)),
+    program(
+        &["mysqld", "mariadbd", "mysql", "mariadb"],
+        &["mysql", "syslog"],
+        "mysql",
+        Reader::Line(crate::format::mysql_line),
+    ),
     program(&["mysql-server_auditing"], &["mysql", "syslog"], "mysql", Reader::Line(mysql_audit)),
     // Oracle's own tag has a blank, so it is found behind that of the journal, if there is one.
     program(&["journal"], &["syslog"], "syslog", Reader::Line(oracle_audit)),
@@ -103,10 +108,6 @@ pub(super) static PROGRAMS: &[Program] = &[
 
 fn sudo_line(event: &mut Event, message: &str) {
     sudo::apply(event, message);
-}
-
-fn mysql_line(event: &mut Event, _: &Context<'_>, message: &str) -> bool {
-    mysql::syslog(event, message)
 }
 
 fn mysql_audit(event: &mut Event, _: &Context<'_>, message: &str) -> bool {

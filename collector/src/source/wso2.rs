@@ -232,6 +232,7 @@ fn audited(event: &mut Event, context: &Context<'_>, parts: &[(&'static str, &st
         event.get(field::EVENT_ACTION).and_then(Value::as_str).is_some_and(|action| action.contains("login"));
     event.set(field::EVENT_CATEGORY, if is_login { AUTH } else { "iam" });
     if is_login {
+        event.logsource = std::mem::take(&mut event.logsource).with_category(AUTH);
         // What was logged in to, not who.
         event.fields.retain(|(id, _)| *id != field::USER_TARGET_NAME);
     }
