@@ -95,6 +95,28 @@ fn lines_of_servers_through_syslog() {
 }
 
 #[test]
+fn lines_of_wso2_products() {
+    check(
+        "source_wso2",
+        &[
+            "[2026-11-22 15:26:22,506]  WARN -  Failed Administrator login attempt 'x'[y[-1234]' at [2026-11-22 15:26:22,506+0700]",
+            "[2026-11-22 15:26:22,506] ERROR -  Illegal access attempt at [2026-11-22 15:26:22,0506] from IP address 203.0.113.9 while trying to authenticate access to service UserAdmin",
+            "TID: [-1234] [] [2026-11-22 15:26:22,506]  WARN {org.wso2.carbon.identity.sso.saml.servlet.SAMLSSOProviderServlet} -  ALERT: Invalid Assertion Consumer URL value 'https://198.51.100.7/acs' in the AuthnRequest message from  the issuer : MOTCUA in tenant domain : carbon.super. Possibly an attempt for a spoofing attack",
+            "[2026-11-22 15:26:22,506]  WARN {API_LOGGER.HoTich} - ERROR_CODE : 101503 ERROR_MESSAGE : Error connecting to the back end",
+            "[2026-11-22 15:26:22,506]  WARN {org.apache.synapse.endpoints.EndpointContext} - Suspending endpoint : HoTichEP with address http://10.20.2.15/x - current suspend duration is : 30000ms - Next retry after : Sun Nov 22 15:26:52 ICT 2026",
+            "TID: [-1234] [] [2026-11-22 15:26:22,506]  WARN {org.wso2.carbon.databridge.agent.DataPublisher} -  Event queue is full, unable to process the event for endpoint group [ tcp://10.20.1.9:7611 ], dropping the event",
+            "[2026-11-22 15:26:22,506] DEBUG - wire HTTPS-Listener I/O dispatcher-5 >> \"Accept: text/xml[\\r][\\n]\"",
+            "[2026-11-22 15:26:22,506]  INFO -  Initiator : quantri@carbon.super | Action : Update Roles of User | Target : canbo01 | Data : { Roles : [admin | x] } | Result : Success",
+            "[2026-11-22 15:26:22,506]  INFO {AUDIT_LOG} - { \"performedBy\": \"quantri\", \"action\": \"enabled\", \"type\": \"api_trace\", \"info\": \"{\\\"apiName\\\": \\\"HoTich\\\"}\"}",
+            "[2026-11-22 15:26:22,506]  INFO {AUDIT_LOG} - { \"performedBy\": \"quantri\", \"action\"",
+            "[2026-11-22 15:26:22,506]  INFO {AUDIT_LOG}-  Initiator : quantri | Action : Login",
+            "java.lang.OutOfMemoryError: Java heap space",
+            "\tat org.apache.synapse.transport.passthru.ServerWorker.run(ServerWorker.java:154)",
+        ],
+    );
+}
+
+#[test]
 fn lines_of_directories_and_mail() {
     check(
         "source_directories",

@@ -146,3 +146,27 @@ impl Format for Cas {
         Fit::Yes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: &[(&str, &str)]) {
+        assert_eq!(pairs(body, 8), expected, "input: {body:?}");
+    }
+
+    #[test]
+    fn pairs_with_and_without_quotes() {
+        check("type=LOGIN, userId=null", &[("type", "LOGIN"), ("userId", "null")]);
+        check(r#"type="LOGIN", uri="a=b, c=d", x="""#, &[("type", "LOGIN"), ("uri", "a=b, c=d"), ("x", "")]);
+        check(r#"type="never closed"#, &[("type", "never closed")]);
+        check("a=", &[("a", "")]);
+        check("=b, c=d", &[("c", "d")]);
+        check("no pairs", &[]);
+        check(
+            "a=1, b=2, c=3, d=4, e=5, f=6, g=7, h=8, i=9",
+            &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4"), ("e", "5"), ("f", "6"), ("g", "7"), ("h", "8")],
+        );
+    }
+}

@@ -194,3 +194,36 @@ pub(crate) fn audit(event: &mut Event, line: &str) -> bool {
     event.set(field::MESSAGE, line);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Option<(&str, &str, &str)>) {
+        let id = canh_schema::EventId::from_bytes([0; 16]);
+        let mut event = Event::new(id, canh_schema::Timestamp::from_secs(0), bytes::Bytes::new());
+        let text =
+            |event: &Event, name: &str| event.lookup(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let found = audit(&mut event, line).then(|| {
+            let object = text(&event, "db.query") + &text(&event, "db.object");
+            (text(&event, "event.action"), object, text(&event, "event.outcome"))
+        });
+        let found =
+            found.as_ref().map(|(action, object, outcome)| (action.as_str(), object.as_str(), outcome.as_str()));
+        assert_eq!(found, expected, "input: {line:?}");
+    }
+
+    #[test]
+    fn lines_of_the_audit_plugin() {
+        check("m,u,h,1,2,QUERY,d,'select 1, 2',0", Some(("db_query", "select 1, 2", "success")));
+        check("m,u,h,1,2,QUERY,d,'a\\'b',1064", Some(("db_query", "a\\'b", "failure")));
+        check("m,u,h,1,0,CONNECT,d,,0", Some(("db_login", "", "success")));
+        check("m,u,h,1,2,READ,d,khaisinh,", Some(("db_table", "khaisinh", "failure")));
+        check("m,u,h,x,2,QUERY,d,'a',0", None);
+        check("m,u,h,1,2,query,d,'a',0", None);
+        check("m,u,h,1,2,QUERY,d,'a',x", None);
+        check("m,u,h,1,2,QUERY,d", None);
+        check("", None);
+    }
+}

@@ -162,3 +162,41 @@ fn modsecurity(event: &mut Event, message: &str) {
         project::set_text(event, field::SOURCE_IP, client.split(']').next().unwrap_or_default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(read: fn(&mut Event, &str) -> bool, line: &str, expected: Option<(&str, &str, &str)>) {
+        let id = canh_schema::EventId::from_bytes([0; 16]);
+        let mut event = Event::new(id, canh_schema::Timestamp::from_secs(0), bytes::Bytes::new());
+        let found = read(&mut event, line);
+        let text = |name| event.lookup(name).and_then(Value::as_text).unwrap_or_default();
+        let (action, address, path) = (text("event.action"), text("source.ip"), text("url.path"));
+        assert_eq!(found.then_some((&*action, &*address, &*path)), expected, "input: {line:?}");
+    }
+
+    #[test]
+    fn lines_of_nginx() {
+        let line = r#"[error] 1#1: *7 upstream timed out, client: 10.0.0.1, server: a, request: "GET /x?y, host: "z" HTTP/1.1""#;
+        check(nginx, line, Some(("upstream_timeout", "10.0.0.1", "/x")));
+        check(nginx, "[alert] 1#1: worker process 2 exited on signal 9", Some(("worker_crash", "", "")));
+        check(nginx, "[error] 1#1: *", Some(("", "", "")));
+        check(nginx, "[error] one#1: x", None);
+        check(nginx, "[error] x", None);
+        check(nginx, "", None);
+    }
+
+    #[test]
+    fn lines_of_apache() {
+        check(
+            apache,
+            r#"security2:error] [pid 8:tid 1] [client 10.0.0.1:5] [client 10.0.0.1] ModSecurity: Access denied [uri "/x"] [y"#,
+            Some(("waf_block", "10.0.0.1", "/x")),
+        );
+        check(apache, "error] [client 2001:db8::1] File does not exist: /x", Some(("", "2001:db8::1", "")));
+        check(apache, "core:loud] [pid 8] x", None);
+        check(apache, "", None);
+    }
+}
