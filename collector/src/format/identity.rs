@@ -16,8 +16,11 @@ pub(super) struct Cas;
 /// How far into the line the name of the class may stand.
 const HEAD_MAX: usize = 128;
 
-/// What follows this class in the line.
+/// What follows this class in the line, which begins with a time.
 fn behind<'t>(line: &'t str, class: &str) -> Option<&'t str> {
+    if !line.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
     let head = &line[..line.floor_char_boundary(HEAD_MAX)];
     head.find(class).map(|at| &line[at + class.len()..])
 }

@@ -32,6 +32,9 @@ impl Format for Wso2Access {
 
     fn decode(&self, text: &mut Text<'_>, _: &Context<'_>, event: &mut Event) -> Fit {
         let line = text.as_str();
+        if line.starts_with(['{', '<']) {
+            return Fit::No;
+        }
         let read = if line.starts_with("time=") { pairs(line, event) } else { halves(line, event) };
         if read.is_none() {
             return Fit::No;

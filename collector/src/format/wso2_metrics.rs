@@ -27,6 +27,9 @@ impl Format for Wso2Metrics {
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         let line = text.as_str();
+        if !line.starts_with(|first: char| first.is_ascii_digit() || first == '[') {
+            return Fit::No;
+        }
         let head = &line[..line.floor_char_boundary(256)];
         let Some(at) = head.find("apimMetrics: apim:") else { return Fit::No };
         let Some((kind, body)) = line[at..].trim_start_matches("apimMetrics: apim:").split_once(',') else {
