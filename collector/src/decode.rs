@@ -11,6 +11,7 @@ use compact_str::{CompactString, ToCompactString, format_compact};
 
 use crate::envelope::{Cut, Envelope, Framing, Record};
 use crate::format::{self, Context, EnvelopeKeys, Format, Text, Zone, auditd, otlp};
+use crate::source::slapd;
 
 /// What decoding may spend, and what it assumes about times without zone.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
         Framing::Lines | Framing::NdJson | Framing::Records => decoder.records(),
     }
     auditd::join(&mut decoder.events);
+    slapd::join(&mut decoder.events);
     EventBatch { position, events: decoder.events }
 }
 

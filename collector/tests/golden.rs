@@ -77,6 +77,74 @@ fn samples_of_every_format() {
 }
 
 #[test]
+fn lines_of_servers_through_syslog() {
+    check(
+        "source_databases",
+        &[
+            "<134>Nov 22 15:31:48 DSS-Svr postgres[812]: [3-1] 2026-11-22 15:31:47.123 +07 [812] motcua@hoso FATAL:  password authentication failed for user \"motcua\"",
+            "<134>Nov 22 15:31:48 DSS-Svr postgres[812]: [3-2] 2026-11-22 15:31:47.123 +07 [812] motcua@hoso DETAIL:  Connection matched pg_hba.conf line 97",
+            "<134>Nov 22 15:31:48 DSS-Svr postgres[812]: [4-1] LOG:  AUDIT: SESSION,1,1,ROLE,CREATE ROLE,,,create role x superuser,<not logged>",
+            "<134>Nov 22 15:31:48 DSS-Svr postgres[812]: #011FROM hoso",
+            "<27>Nov 22 15:31:48 Mysql mysqld[812]: 2026-11-22T08:31:47.123456Z 12 [Note] [MY-010926] [Server] Access denied for user 'root'@'203.0.113.9' (using password: YES)",
+            "<14>Nov 22 15:31:48 Mysql mysql-server_auditing:  Mysql,root,203.0.113.9,12,34,QUERY,hoso,'SELECT 1',0",
+            "<134>Nov 22 15:31:48 Oracle journal: Oracle Unified Audit[23128]: LENGTH: '185' TYPE:\"4\" DBID:\"2809789491\" SESID:\"2759083216\" CLIENTID:\"\" ENTRYID:\"1\" STMTID:\"1\" DBUSER:\"HOSO\" CURUSER:\"HOSO\" ACTION:\"100\" RETCODE:\"1017\" SCHEMA:\"\" OBJNAME:\"\" PDB_GUID:\"B3316DF8\"",
+            "<134>Nov 22 15:31:48 Oracle Oracle Audit[13491]: LENGTH: \"300\" SESSIONID:[9] \"203830992\" ENTRYID:[1] \"1\" STATEMENT:[1] \"1\" USERID:[4] \"HOSO\" USERHOST:[7] \"API-Svr\" ACTION:[3] \"100\" RETURNCODE:[4] \"1017\" COMMENT$TEXT:[97] \"Authenticated by: DATABASE; Client address: (ADDRESS=(PROTOCOL=tcp)(HOST=203.0.113.9)(PORT=50122))\" OS$USERID:[6] \"oracle\" DBID:[10] \"2809789491\"",
+            "<134>Nov 22 15:31:48 Oracle Oracle Audit[13492]: LENGTH : '160' ACTION :[7] 'CONNECT' DATABASE USER:[3] 'sys' PRIVILEGE :[6] 'SYSDBA' CLIENT USER:[6] 'oracle' CLIENT TERMINAL:[5] 'pts/0' STATUS:[1] '0' DBID:[10] '2809789491'",
+        ],
+    );
+}
+
+#[test]
+fn lines_of_wso2_products() {
+    check(
+        "source_wso2",
+        &[
+            "[2026-11-22 15:26:22,506]  WARN -  Failed Administrator login attempt 'x'[y[-1234]' at [2026-11-22 15:26:22,506+0700]",
+            "[2026-11-22 15:26:22,506] ERROR -  Illegal access attempt at [2026-11-22 15:26:22,0506] from IP address 203.0.113.9 while trying to authenticate access to service UserAdmin",
+            "TID: [-1234] [] [2026-11-22 15:26:22,506]  WARN {org.wso2.carbon.identity.sso.saml.servlet.SAMLSSOProviderServlet} -  ALERT: Invalid Assertion Consumer URL value 'https://198.51.100.7/acs' in the AuthnRequest message from  the issuer : MOTCUA in tenant domain : carbon.super. Possibly an attempt for a spoofing attack",
+            "[2026-11-22 15:26:22,506]  WARN {API_LOGGER.HoTich} - ERROR_CODE : 101503 ERROR_MESSAGE : Error connecting to the back end",
+            "[2026-11-22 15:26:22,506]  WARN {org.apache.synapse.endpoints.EndpointContext} - Suspending endpoint : HoTichEP with address http://10.20.2.15/x - current suspend duration is : 30000ms - Next retry after : Sun Nov 22 15:26:52 ICT 2026",
+            "TID: [-1234] [] [2026-11-22 15:26:22,506]  WARN {org.wso2.carbon.databridge.agent.DataPublisher} -  Event queue is full, unable to process the event for endpoint group [ tcp://10.20.1.9:7611 ], dropping the event",
+            "[2026-11-22 15:26:22,506] DEBUG - wire HTTPS-Listener I/O dispatcher-5 >> \"Accept: text/xml[\\r][\\n]\"",
+            "[2026-11-22 15:26:22,506]  INFO -  Initiator : quantri@carbon.super | Action : Update Roles of User | Target : canbo01 | Data : { Roles : [admin | x] } | Result : Success",
+            "[2026-11-22 15:26:22,506]  INFO {AUDIT_LOG} - { \"performedBy\": \"quantri\", \"action\": \"enabled\", \"type\": \"api_trace\", \"info\": \"{\\\"apiName\\\": \\\"HoTich\\\"}\"}",
+            "[2026-11-22 15:26:22,506]  INFO {AUDIT_LOG} - { \"performedBy\": \"quantri\", \"action\"",
+            "[2026-11-22 15:26:22,506]  INFO {AUDIT_LOG}-  Initiator : quantri | Action : Login",
+            "java.lang.OutOfMemoryError: Java heap space",
+            "\tat org.apache.synapse.transport.passthru.ServerWorker.run(ServerWorker.java:154)",
+        ],
+    );
+}
+
+#[test]
+fn lines_of_directories_and_mail() {
+    check(
+        "source_directories",
+        &[
+            "<167>Nov 22 15:31:48 LDAP-Svr slapd[812]: conn=1001 fd=12 ACCEPT from IP=203.0.113.9:45678 (IP=0.0.0.0:389)",
+            "<167>Nov 22 15:31:48 LDAP-Svr slapd[812]: conn=1001 op=0 BIND dn=\"uid=canbo01,ou=people,dc=tinh,dc=vn\" method=128",
+            "<167>Nov 22 15:31:48 LDAP-Svr slapd[812]: conn=1001 op=0 RESULT tag=97 err=49 qtime=0.000012 etime=0.000310 text=",
+            "<167>Nov 22 15:31:48 LDAP-Svr slapd[812]: conn=1002 op=1 SRCH base=\"dc=tinh,dc=vn\" scope=2 deref=0 filter=\"(objectClass=*)\"",
+            "<167>Nov 22 15:31:48 LDAP-Svr slapd[812]: conn=1002 op=1 SEARCH RESULT tag=101 err=0 nentries=12840 text=",
+            "<167>Nov 22 15:31:48 LDAP-Svr slapd[812]: conn=1001 op=2 MOD attr=userPassword pwdChangedTime",
+            "<38>Nov 22 15:31:48 LDAP-Svr krb5kdc[812]: AS_REQ (8 etypes {18 17 16 23 25 26 20 19}) 10.20.1.7: PREAUTH_FAILED: canbo01@TINH.VN for krbtgt/TINH.VN@TINH.VN, Preauthentication failed",
+            "Nov 22 15:31:48 LDAP-Svr krb5kdc[812](info): TGS_REQ (4 etypes {18 17 20 19}) 10.20.1.7: ISSUE: authtime 1795336308, etypes {rep=18 tkt=18 ses=18}, canbo01@TINH.VN for HTTP/dichvu.tinh.vn@TINH.VN",
+        ],
+    );
+    check(
+        "source_mail",
+        &[
+            "<22>Nov 22 15:31:48 DichVu-Svr postfix/smtpd[812]: warning: unknown[203.0.113.9]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=canbo01@tinh.vn",
+            "<22>Nov 22 15:31:48 DichVu-Svr postfix/submission/smtpd[812]: 4C1A12F4D3: client=unknown[203.0.113.9], sasl_method=PLAIN, sasl_username=canbo01@tinh.vn",
+            "<22>Nov 22 15:31:48 DichVu-Svr postfix/qmgr[811]: 4C1A12F4D3: from=<canbo01@tinh.vn>, size=2210, nrcpt=48 (queue active)",
+            "<22>Nov 22 15:31:48 DichVu-Svr postfix/smtp[813]: 4C1A12F4D3: to=<x@example.com>, relay=mx.example.com[198.51.100.7]:25, delay=1.2, delays=0.1/0/0.5/0.6, dsn=4.7.1, status=deferred (host mx.example.com[198.51.100.7] said: 421 4.7.1 try later)",
+            "<22>Nov 22 15:31:48 DichVu-Svr dovecot: imap-login: Disconnected (auth failed, 3 attempts in 12 secs): user=<canbo01>, method=PLAIN, rip=203.0.113.9, lip=10.20.1.5, TLS, session=<abc=>",
+            "<22>Nov 22 15:31:48 DichVu-Svr dovecot: imap-login: Login: user=<canbo01>, method=PLAIN, rip=10.20.1.7, lip=10.20.1.5, mpid=812, TLS, session=<abc=>",
+        ],
+    );
+}
+
+#[test]
 fn lines_of_linux_programs() {
     let at = "Nov 22 09:31:48 srv";
     let lines = |texts: &[&str]| texts.iter().map(|text| format!("{at} {text}")).collect::<Vec<_>>();

@@ -1,18 +1,28 @@
 //! Formats: how the bytes of one record are read. One list, one file each. What the values mean is the business of
 //! `source`; a format hands over to it.
 
+mod apache_error;
 mod clock;
 mod evtx;
 mod flow;
+mod identity;
 mod journald_json;
 mod json;
+mod mysql;
+mod nginx_error;
+mod oracle;
 mod plain;
+mod postgresql;
 mod syslog_3164;
 mod syslog_5424;
 mod text;
 mod web_access;
 mod windows_flat;
 mod winlogbeat;
+mod wso2_access;
+mod wso2_carbon;
+mod wso2_correlation;
+mod wso2_metrics;
 mod zeek_json;
 
 pub(crate) mod auditd;
@@ -23,6 +33,8 @@ use canh_schema::{Event, Timestamp};
 pub(crate) use clock::{Civil, epoch_seconds, leading, month, rfc3339};
 pub use clock::{Zone, ZoneError};
 pub(crate) use json::Json;
+pub(crate) use mysql::syslog as mysql_line;
+pub(crate) use postgresql::leading_time as postgresql_time;
 pub use text::Text;
 pub(crate) use web_access::parse as web_request;
 
@@ -30,9 +42,21 @@ use crate::DecodeSettings;
 
 /// Every format of a single record, in the order in which they are tried when none was named.
 pub static FORMATS: &[&dyn Format] = &[
+    // Before syslog, for which the number of a thread behind an ISO time is a host.
+    &mysql::Mysql,
     &syslog_5424::Syslog5424,
     &syslog_3164::Syslog3164,
     &auditd::Auditd,
+    &postgresql::Postgresql,
+    &oracle::Oracle,
+    &nginx_error::NginxError,
+    &apache_error::ApacheError,
+    &wso2_carbon::Wso2Carbon,
+    &wso2_access::Wso2Access,
+    &wso2_metrics::Wso2Metrics,
+    &wso2_correlation::Wso2Correlation,
+    &identity::Keycloak,
+    &identity::Cas,
     &winlogbeat::Winlogbeat,
     &evtx::Evtx,
     &windows_flat::WindowsFlat,
@@ -134,6 +158,17 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "json": json::JsonObject,
         "web_access": web_access::WebAccess,
         "plain": plain::Plain,
+        "mysql": mysql::Mysql,
+        "postgresql": postgresql::Postgresql,
+        "oracle": oracle::Oracle,
+        "nginx_error": nginx_error::NginxError,
+        "apache_error": apache_error::ApacheError,
+        "wso2_carbon": wso2_carbon::Wso2Carbon,
+        "wso2_access": wso2_access::Wso2Access,
+        "wso2_metrics": wso2_metrics::Wso2Metrics,
+        "wso2_correlation": wso2_correlation::Wso2Correlation,
+        "keycloak": identity::Keycloak,
+        "cas": identity::Cas,
     };
     targets.push(("batch", fuzz_batch));
     targets

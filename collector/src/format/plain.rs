@@ -23,10 +23,7 @@ impl Format for Plain {
     }
 
     fn samples(&self) -> &'static [&'static str] {
-        &[
-            "Máy chủ ESB-Svr đã khởi động lại",
-            "[2026-11-22 09:00:00,123] ERROR {PassThroughHttpSender} - connection refused",
-        ]
+        &["Máy chủ ESB-Svr đã khởi động lại", "2026-11-22 09:00:00,123 ERROR PassThroughHttpSender: connection refused"]
     }
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {

@@ -80,7 +80,7 @@ fn given(word: &str) -> Option<&str> {
 }
 
 /// `22/Nov/2026:15:31:48 +0700`.
-fn time(text: &[u8]) -> Option<canh_schema::Timestamp> {
+pub(super) fn time(text: &[u8]) -> Option<canh_schema::Timestamp> {
     let [d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':', rest @ ..] = text else { return None };
     let (clock, zone) = rest.split_at_checked(8)?;
     let (hour, minute, second) = time_of_day(clock)?;
@@ -97,7 +97,7 @@ fn time(text: &[u8]) -> Option<canh_schema::Timestamp> {
 }
 
 /// The text between quotes, a backslash keeping the next quote inside, and what follows.
-fn quoted(text: &str) -> Option<(&str, &str)> {
+pub(super) fn quoted(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('"')?;
     let bytes = inner.as_bytes();
     let mut from = 0;

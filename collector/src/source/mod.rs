@@ -2,8 +2,10 @@
 //! Sigma log source. Reading bytes is the business of `format`.
 
 mod accounts;
+mod kerberos;
 mod kernel;
 mod kernel_troubles;
+mod mail;
 mod pam;
 mod programs;
 mod sshd;
@@ -15,8 +17,14 @@ mod windows_events;
 pub(crate) mod auditd;
 pub(crate) mod flow;
 pub(crate) mod generic;
+pub(crate) mod mysql;
+pub(crate) mod oracle;
+pub(crate) mod postgresql;
 pub(crate) mod project;
+pub(crate) mod slapd;
 pub(crate) mod syslog;
 pub(crate) mod web;
+pub(crate) mod web_error;
 pub(crate) mod windows;
+pub(crate) mod wso2;
 pub(crate) mod zeek;

@@ -2,8 +2,10 @@
 
 use canh_schema::Event;
 
+use crate::format::Context;
+
 use super::template::Table;
-use super::{accounts, kernel, pam, sshd, sudo};
+use super::{accounts, kerberos, kernel, mail, mysql, oracle, pam, postgresql, slapd, sshd, sudo};
 use std::sync::LazyLock;
 
 /// A row of the table of programs.
@@ -25,6 +27,8 @@ pub(super) enum Reader {
     WebAccess,
     /// The audit log sent through syslog.
     Auditd,
+    /// Reads the whole line and says which log source it is; the line is ordinary syslog if the answer is no.
+    Line(fn(&mut Event, &Context<'_>, &str) -> bool),
     Nobody,
 }
 
@@ -79,12 +83,39 @@ pub(super) static PROGRAMS: &[Program] = &[
     ),
     program(&["guacd", "guacamole"], &["guacamole", "syslog"], "guacamole", Reader::Nobody),
     program(&["audispd", "audisp-syslog", "auditd", "audit"], &["auditd"], "auditd", Reader::Auditd),
+    program(&["slapd"], &["slapd", "syslog"], "slapd", Reader::Function(slapd::apply)),
+    program(&["krb5kdc", "kadmind"], &["krb5kdc", "auth"], "kerberos", Reader::Function(kerberos::apply)),
+    program(
+        &["smtpd", "smtp", "qmgr", "lmtp", "cleanup", "bounce", "error", "pickup", "postscreen", "local", "virtual"],
+        &["postfix", "syslog"],
+        "postfix",
+        Reader::Function(mail::postfix),
+    ),
+    program(&["dovecot"], &["dovecot", "syslog"], "dovecot", Reader::Function(mail::dovecot)),
+    program(&["postgres", "postgresql"], &["postgresql", "syslog"], "postgresql", Reader::Line(postgresql::syslog)),
+    program(
+        &["mysqld", "mariadbd", "mysql", "mariadb"],
+        &["mysql", "syslog"],
+        "mysql",
+        Reader::Line(crate::format::mysql_line),
+    ),
+    program(&["mysql-server_auditing"], &["mysql", "syslog"], "mysql", Reader::Line(mysql_audit)),
+    // Oracle's own tag has a blank, so it is found behind that of the journal, if there is one.
+    program(&["journal"], &["syslog"], "syslog", Reader::Line(oracle_audit)),
     program(&["nginx"], &["nginx"], "nginx.access", Reader::WebAccess),
     program(&["apache", "apache2", "httpd"], &["apache"], "apache.access", Reader::WebAccess),
 ];
 
 fn sudo_line(event: &mut Event, message: &str) {
     sudo::apply(event, message);
+}
+
+fn mysql_audit(event: &mut Event, _: &Context<'_>, message: &str) -> bool {
+    mysql::audit(event, message)
+}
+
+fn oracle_audit(event: &mut Event, _: &Context<'_>, message: &str) -> bool {
+    oracle::audit(event, message)
 }
 
 /// The row of a program. Names with a path or a version (`postfix/smtpd`, `CRON`) are looked up by their plain name.
@@ -101,6 +132,6 @@ pub(super) fn read(program: &Program, event: &mut Event, message: &str) {
     match program.reader {
         Reader::Table(table) => drop(table.apply(event, message)),
         Reader::Function(function) => function(event, message),
-        Reader::WebAccess | Reader::Auditd | Reader::Nobody => (),
+        Reader::WebAccess | Reader::Auditd | Reader::Line(_) | Reader::Nobody => (),
     }
 }

@@ -4,7 +4,7 @@ use canh_schema::{Event, LogSource, Value, field};
 use compact_str::CompactString;
 
 use super::programs::{self, Reader};
-use super::{pam, web};
+use super::{oracle, pam, web, web_error};
 use crate::format::{Context, Fit, Json, auditd};
 
 /// Names of facilities. Source: RFC 5424, section 6.2.1, in the short form of `syslog.conf`.
@@ -54,7 +54,15 @@ pub(crate) fn apply(event: &mut Event, context: &Context<'_>, program: Option<&s
                 event.time = request.time;
                 return web::apply(event, &request, program);
             }
+            // nginx sends its error log under the same name, with its own time, which syslog's is better than.
+            if let Some((_, rest)) = message.split_once(" [")
+                && web_error::nginx(event, &message[message.len() - rest.len() - 1..])
+            {
+                return;
+            }
         }
+        None if oracle::audit(event, message) => return,
+        Some(Reader::Line(read)) if read(event, context, message) => return,
         Some(Reader::Auditd) if auditd::decode_record(message, context, event) == Fit::Yes => return,
         _ => (),
     }
