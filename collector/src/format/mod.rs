@@ -6,6 +6,7 @@ mod evtx;
 mod flow;
 mod journald_json;
 mod json;
+mod metric;
 mod plain;
 mod syslog_3164;
 mod syslog_5424;
@@ -20,7 +21,7 @@ pub(crate) mod otlp;
 
 use canh_schema::{Event, Timestamp};
 
-pub(crate) use clock::{Civil, epoch_seconds, leading, month, rfc3339};
+pub(crate) use clock::{Civil, epoch_seconds, fraction, leading, month, number as digits, rfc3339, time_of_day};
 pub use clock::{Zone, ZoneError};
 pub(crate) use json::Json;
 pub use text::Text;
@@ -38,6 +39,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &windows_flat::WindowsFlat,
     &journald_json::JournaldJson,
     &flow::Flow,
+    &metric::Metric,
     &zeek_json::ZeekJson,
     &json::JsonObject,
     &web_access::WebAccess,
@@ -130,6 +132,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "windows_flat": windows_flat::WindowsFlat,
         "journald_json": journald_json::JournaldJson,
         "flow": flow::Flow,
+        "metric": metric::Metric,
         "zeek_json": zeek_json::ZeekJson,
         "json": json::JsonObject,
         "web_access": web_access::WebAccess,

@@ -2,18 +2,31 @@
 //! Sigma log source. Reading bytes is the business of `format`.
 
 mod accounts;
+mod cisco;
+mod cisco_asa;
+mod cisco_ios;
+mod devices;
+mod filterlog;
+mod fortigate;
 mod kernel;
+mod mikrotik;
+mod name_servers;
 mod pam;
+mod power;
 mod programs;
 mod sshd;
 mod sudo;
 mod template;
+#[cfg(test)]
+mod tested;
+mod vpn;
 mod windows_channels;
 mod windows_events;
 
 pub(crate) mod auditd;
 pub(crate) mod flow;
 pub(crate) mod generic;
+pub(crate) mod metric;
 pub(crate) mod project;
 pub(crate) mod syslog;
 pub(crate) mod web;
