@@ -29,7 +29,7 @@ static LINES: &[Line] = &[
         "106023: Deny {network.transport} src {asa.source_interface}:{source.ip} dst {asa.destination_interface}:{destination.ip} (type {asa.icmp}) by access-group \"{asa.access_group}\"",
     ),
     line(
-        "packet_denied",
+        "packet_out_of_state",
         Failure,
         NETWORK,
         "106015: Deny TCP (no connection) from {source.ip}/{source.port} to {destination.ip}/{destination.port} flags {asa.flags} on interface {asa.source_interface}",
