@@ -40,11 +40,21 @@ pub enum Door {
     SyslogTcp = 5,
     /// A file read once, by `canh import` or the demo.
     Import = 6,
+    /// A sample of a rule that the server sends itself, to see that the rule still fires. Such events are looked at by the
+    /// rules and go nowhere else.
+    Canary = 7,
 }
 
 impl Door {
-    pub const ALL: [Self; 6] =
-        [Self::OtlpGrpc, Self::OtlpHttp, Self::Ndjson, Self::SyslogUdp, Self::SyslogTcp, Self::Import];
+    pub const ALL: [Self; 7] = [
+        Self::OtlpGrpc,
+        Self::OtlpHttp,
+        Self::Ndjson,
+        Self::SyslogUdp,
+        Self::SyslogTcp,
+        Self::Import,
+        Self::Canary,
+    ];
 
     /// The name in configuration, metrics and `canh.source`.
     pub const fn name(self) -> &'static str {
@@ -55,6 +65,7 @@ impl Door {
             Self::SyslogUdp => "syslog_udp",
             Self::SyslogTcp => "syslog_tcp",
             Self::Import => "import",
+            Self::Canary => "canary",
         }
     }
 

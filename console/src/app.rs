@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 use crate::auth::delay::Delays;
 use crate::auth::password::Passwords;
+use crate::desk::RuleDesk;
 use crate::metrics::Metrics;
 use crate::rate::Rate;
 
@@ -23,6 +24,8 @@ pub struct AppParts {
     pub live: broadcast::Sender<Arc<EventBatch>>,
     pub registry: Registry,
     pub readiness: Readiness,
+    /// Who judges events by rules.
+    pub desk: Arc<dyn RuleDesk>,
     /// Version of the server.
     pub version: &'static str,
 }
@@ -103,6 +106,7 @@ struct Inner {
     parts: AppParts,
     settings: Settings,
     tails: Arc<Semaphore>,
+    backtests: Arc<Semaphore>,
     delays: Arc<Delays>,
     passwords: Passwords,
     rate: Arc<Rate>,
@@ -121,6 +125,8 @@ impl App {
         let metrics = Metrics::new(&parts.registry);
         Self(Arc::new(Inner {
             tails: Arc::new(Semaphore::new(settings.tails_max)),
+            // One reads as fast as the disk gives; two would only take turns.
+            backtests: Arc::new(Semaphore::new(1)),
             delays: Arc::default(),
             passwords: Passwords::default(),
             rate,
@@ -172,6 +178,18 @@ impl App {
 
     pub(crate) fn tail_permit(&self) -> Option<OwnedSemaphorePermit> {
         self.0.tails.clone().try_acquire_owned().ok()
+    }
+
+    pub(crate) fn backtest_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.backtests.clone().try_acquire_owned().ok()
+    }
+
+    pub(crate) fn desk(&self) -> Arc<dyn RuleDesk> {
+        self.0.parts.desk.clone()
+    }
+
+    pub(crate) fn events_shared(&self) -> Arc<dyn EventStore> {
+        self.0.parts.events.clone()
     }
 
     pub(crate) fn delays(&self) -> &Arc<Delays> {

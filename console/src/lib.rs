@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+pub mod desk;
 mod error;
 mod error_page;
 mod extract;
@@ -20,3 +21,4 @@ mod web;
 pub use api::openapi_json;
 pub use app::{App, AppParts, Readiness, Settings, Transport};
 pub use router::router;
+pub use view::{condition_json, explanation_json};

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O except in [`load`], no clock, no async. Storing findings is the caller's business.
 
+pub mod backtest;
 mod diagnostic;
 mod engine;
 pub mod load;
@@ -11,12 +12,12 @@ pub mod mutate;
 mod rule;
 
 pub use diagnostic::{Diagnostic, Place, RuleError, Severity};
-pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats};
+pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats, SnapshotError};
 pub use load::{load_dir, load_paths};
 pub use mapping::{MAPPING_VERSION, MAPPINGS, Mapping};
 pub use rule::{
-    Alias, Comparison, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Filter,
-    Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSet, RuleSource, Selection,
+    Alias, BEHAVIOURS, Behaviour, BehaviourKind, Comparison, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Filter,
+    Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSet, RuleSource, Selection, Side,
 };
 
 /// Everything that is wrong with the rules of one text, in the order of their places. Rules that other files define

@@ -3,7 +3,7 @@
 
 use crate::diagnostic::Place;
 use crate::rule::{
-    Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Item, Modifier, RuleKind,
+    Behaviour, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Item, Modifier, RuleKind,
     RuleSet,
 };
 
@@ -24,7 +24,7 @@ pub struct Mutant {
 /// - each selection, each line of a selection and each part of the condition taken as always or as never true,
 /// - each value of a list left out, and `all` taken off,
 /// - each limit of a correlation moved by one to both sides, its time halved and doubled, each of its fields and rules
-///   left out, its order ignored.
+///   left out, its order ignored; likewise the time, groups and fields of a behaviour rule.
 ///
 /// What would be the same as another change, or could not run, is left out.
 pub fn mutants(rules: &RuleSet) -> Vec<Mutant> {
@@ -44,6 +44,9 @@ pub fn mutants(rules: &RuleSet) -> Vec<Mutant> {
                 correlation_mutants(correlation, &mut |what, changed| {
                     add(what, rule.at, RuleKind::Correlation(changed));
                 });
+            }
+            RuleKind::Behaviour(behaviour) => {
+                behaviour_mutants(behaviour, &mut |what, changed| add(what, rule.at, RuleKind::Behaviour(changed)));
             }
         }
     }
@@ -197,6 +200,25 @@ fn detection_at<'a>(detection: &'a mut Detection, path: &[usize]) -> Option<&'a 
     match detection {
         Detection::Item(_) => None,
         Detection::All(parts) | Detection::Any(parts) => detection_at(parts.get_mut(*first)?, rest),
+    }
+}
+
+fn behaviour_mutants(behaviour: &Behaviour, add: &mut impl FnMut(String, Behaviour)) {
+    let mut change = |what: String, with: &dyn Fn(&mut Behaviour)| {
+        let mut changed = behaviour.clone();
+        with(&mut changed);
+        add(what, changed);
+    };
+    for (factor, word) in [(0.5, "halved"), (2.0, "doubled")] {
+        change(format!("timespan {word}"), &|changed| changed.timespan = changed.timespan.mul_f64(factor));
+    }
+    for (index, name) in behaviour.group_by.iter().enumerate() {
+        change(format!("not grouped by `{name}`"), &|changed| drop(changed.group_by.remove(index)));
+    }
+    if behaviour.fields.len() > 1 {
+        for (index, name) in behaviour.fields.iter().enumerate() {
+            change(format!("without the field `{name}`"), &|changed| drop(changed.fields.remove(index)));
+        }
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Work with detection rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Work with alerts
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Work with the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -145,6 +148,30 @@ pub(crate) enum RulesCommand {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Say why a rule holds for an event, or why it does not; exit code 1 if it does not
+    #[command(
+        after_help = "Examples:\n  canh rules explain 5f7c… 0a1b…            # a loaded rule and a stored event, by their ids\n  canh rules explain rule.yml records.log   # files, without a server"
+    )]
+    Explain(ExplainArgs),
+    /// Run a rule over the stored past and forecast its alerts
+    #[command(after_help = "Example:\n  canh rules backtest rules/linux/ssh-brute-force/rule.yml --since 30d")]
+    Backtest(BacktestArgs),
+    /// Copy public Sigma rules, unchanged, and report which can find something here
+    #[command(after_help = "Example:\n  canh rules import ~/sigma/rules --into rules/imported")]
+    Import(ImportArgs),
+    /// Measure what each rule costs for the events of a file of JSON lines
+    #[command(after_help = "Example:\n  canh rules bench rules/ --events windows.ndjson --top 20")]
+    Bench {
+        /// Directories or files with rules
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// JSON lines
+        #[arg(long, value_name = "FILE")]
+        events: PathBuf,
+        /// Rules that are listed
+        #[arg(long, default_value_t = 20)]
+        top: usize,
+    },
     /// Run the samples beside each rule; with --mutate, also look for parts of a rule that no sample proves
     #[command(
         after_help = "Example:\n  canh rules test rules/ --mutate\n\nA folder holds rule.yml, match.ndjson and no_match.ndjson. A line of the latter two is\n  {\"about\": \"what it shows\", \"format\": \"syslog_3164\", \"raw\": [\"first record\", …], \"each\": false}\nwhere `each` makes every record a sample of its own."
@@ -157,6 +184,67 @@ pub(crate) enum RulesCommand {
         #[arg(long)]
         mutate: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Judge an alert's newest finding again, with the text of its rule and its events, and compare
+    #[command(
+        after_help = "Examples:\n  canh alerts verify 12\n  canh alerts verify 12 --save evidence.json\n  canh alerts verify --evidence evidence.json   # needs no server"
+    )]
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Number of the alert
+    pub(crate) id: Option<u64>,
+    /// Write what was judged into a file, for somebody without this server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Judge what --save wrote
+    #[arg(long, value_name = "FILE", conflicts_with = "id")]
+    pub(crate) evidence: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Id of a loaded rule, or a rule file
+    pub(crate) rule: String,
+    /// Id of an event; with a rule file, a file with raw records
+    pub(crate) event: String,
+    /// Log format of the raw records; without it, it is found out
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BacktestArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Id of a loaded rule, or a rule file
+    pub(crate) rule: String,
+    /// How far back, for example 24h or 30d
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub(crate) since: String,
+    /// The result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Directory with Sigma rules
+    pub(crate) from: PathBuf,
+    /// Directory that they are copied into, unchanged
+    #[arg(long, value_name = "DIR", default_value = "rules/imported")]
+    pub(crate) into: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -84,30 +84,36 @@ impl Client {
         read(self.open(path, &[])?)
     }
 
+    /// The same for a request with a body.
+    pub(crate) fn follow_post(
+        &self,
+        path: &str,
+        body: &Value,
+        take: impl FnMut(&str, &str) -> anyhow::Result<Follow>,
+    ) -> anyhow::Result<()> {
+        let mut request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = request
+            .header("accept-language", language().tag())
+            .send(body.to_string())
+            .with_context(|| format!("cannot reach the server at {}; start it with `canh serve`", self.base))?;
+        if !response.status().is_success() {
+            let status = response.status();
+            return Err(refusal(status.as_u16(), &read(response)?));
+        }
+        events(response, take)
+    }
+
     /// Follows server-sent events until the server or `take` ends it.
     pub(crate) fn follow(
         &self,
         path: &str,
         query: &[(&str, &str)],
-        mut take: impl FnMut(&str, &str) -> anyhow::Result<Follow>,
+        take: impl FnMut(&str, &str) -> anyhow::Result<Follow>,
     ) -> anyhow::Result<()> {
-        let mut name = String::new();
-        let mut data = String::new();
-        for line in BufReader::new(self.open(path, query)?.into_body().into_reader()).lines() {
-            let line = line.context("the connection to the server broke")?;
-            if let Some(rest) = line.strip_prefix("event:") {
-                name = rest.trim().to_owned();
-            } else if let Some(rest) = line.strip_prefix("data:") {
-                data.push_str(rest.strip_prefix(' ').unwrap_or(rest));
-            } else if line.is_empty() && !data.is_empty() {
-                if take(&name, &data)? == Follow::Stop {
-                    return Ok(());
-                }
-                name.clear();
-                data.clear();
-            }
-        }
-        Ok(())
+        events(self.open(path, query)?, take)
     }
 
     /// POST of newline-delimited JSON or other bytes to a collector address.
@@ -132,6 +138,30 @@ impl Client {
 pub(crate) enum Follow {
     On,
     Stop,
+}
+
+/// Server-sent events of an answer, one by one.
+fn events(
+    response: ureq::http::Response<ureq::Body>,
+    mut take: impl FnMut(&str, &str) -> anyhow::Result<Follow>,
+) -> anyhow::Result<()> {
+    let mut name = String::new();
+    let mut data = String::new();
+    for line in BufReader::new(response.into_body().into_reader()).lines() {
+        let line = line.context("the connection to the server broke")?;
+        if let Some(rest) = line.strip_prefix("event:") {
+            name = rest.trim().to_owned();
+        } else if let Some(rest) = line.strip_prefix("data:") {
+            data.push_str(rest.strip_prefix(' ').unwrap_or(rest));
+        } else if line.is_empty() && !data.is_empty() {
+            if take(&name, &data)? == Follow::Stop {
+                return Ok(());
+            }
+            name.clear();
+            data.clear();
+        }
+    }
+    Ok(())
 }
 
 fn read(response: ureq::http::Response<ureq::Body>) -> anyhow::Result<String> {

@@ -12,6 +12,9 @@ use serde::Deserialize;
 /// Shorter pauses between commits cost more than they give.
 const COMMIT_EVERY_MIN: Duration = Duration::from_millis(50);
 
+/// Each round costs one write of the journal for each rule.
+const CANARY_EVERY_MIN: Duration = Duration::from_secs(60);
+
 /// A value that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[error("`{key}` in the configuration (or the option for it) cannot be used: {problem}")]
@@ -67,11 +70,28 @@ impl Default for ConsoleConfig {
 }
 
 /// `[detection]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DetectionConfig {
     /// Directories or files with Sigma rules. They start at the working directory if they are relative.
     pub(crate) rules: Vec<PathBuf>,
+    /// Findings of one rule in one hour that are kept. More are counted and shown on the Rules page, so that a rule that
+    /// goes wild does not bury the others.
+    pub(crate) findings_per_hour: NonZeroU32,
+    /// How often a sample of each rule is sent through the journal and the rules, to see that the rule still fires. At
+    /// least 1m.
+    #[serde(with = "canh_config::duration")]
+    pub(crate) canary_every: Duration,
+}
+
+impl Default for DetectionConfig {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            findings_per_hour: const { NonZeroU32::new(2_000).unwrap() },
+            canary_every: Duration::from_secs(3_600),
+        }
+    }
 }
 
 /// `[store]`
@@ -103,6 +123,9 @@ impl ServerConfig {
     pub(crate) fn check(&self) -> Result<(), ValueError> {
         if self.store.commit_every < COMMIT_EVERY_MIN {
             return Err(ValueError { key: "store.commit_every", problem: "it is shorter than 50ms".to_owned() });
+        }
+        if self.detection.canary_every < CANARY_EVERY_MIN {
+            return Err(ValueError { key: "detection.canary_every", problem: "it is shorter than 1m".to_owned() });
         }
         for path in &self.detection.rules {
             if !path.exists() {

@@ -13,14 +13,21 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tracing::{error, info};
 
+use crate::canary::{self, Seen};
+use crate::health::Health;
+use crate::memory::MemoryFile;
 use crate::release::KEEP_BEHIND;
 
 /// Findings wait at most this long to be written, so that one transaction holds many.
 const WRITE_EVERY: Duration = Duration::from_millis(50);
 /// Without findings only the cursor is written; that can wait longer, because reading a batch again changes nothing.
 const CURSOR_EVERY: Duration = Duration::from_secs(1);
+/// What rules remember is kept this often; after a restart the journal is read again from there.
+const REMEMBER_EVERY: Duration = Duration::from_secs(60);
+const HEALTH_EVERY: Duration = Duration::from_secs(30);
 const FINDINGS_MAX: usize = 2_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+const TICK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Detector {
     pub(crate) feed: Feed,
@@ -32,12 +39,18 @@ pub(crate) struct Detector {
     /// Told once, when new events are looked at.
     pub(crate) started: Option<tokio::sync::oneshot::Sender<()>>,
     pub(crate) metrics: DetectorMetrics,
+    pub(crate) memory: MemoryFile,
+    pub(crate) health: Health,
+    pub(crate) canaries: Seen,
+    /// Findings of one rule in one hour that are kept.
+    pub(crate) budget: u32,
 }
 
 pub(crate) struct DetectorMetrics {
     position: IntGauge,
     events: IntCounter,
     findings: IntCounter,
+    suppressed: IntCounter,
     /// From receipt of the newest event of a finding to the finding being on disk.
     latency: Histogram,
 }
@@ -49,6 +62,10 @@ impl DetectorMetrics {
             position: IntGauge::new("canh_detection_position", "Journal position that detection has finished.")?,
             events: IntCounter::new("canh_detection_events_total", "Events that went through the rules.")?,
             findings: IntCounter::new("canh_detection_findings_total", "Findings written.")?,
+            suppressed: IntCounter::new(
+                "canh_detection_suppressed_total",
+                "Findings that were counted and not kept, because their rule was over its budget.",
+            )?,
             latency: Histogram::with_opts(
                 HistogramOpts::new(
                     "canh_finding_latency_seconds",
@@ -60,6 +77,7 @@ impl DetectorMetrics {
         registry.register(Box::new(this.position.clone()))?;
         registry.register(Box::new(this.events.clone()))?;
         registry.register(Box::new(this.findings.clone()))?;
+        registry.register(Box::new(this.suppressed.clone()))?;
         registry.register(Box::new(this.latency.clone()))?;
         Ok(this)
     }
@@ -74,6 +92,10 @@ struct Pending {
     since: Instant,
     /// Receipt of the oldest batch with a finding.
     received: Option<Timestamp>,
+    /// When rules were last told that time has passed.
+    ticked: Timestamp,
+    /// Something was found without a batch, and should not wait for one.
+    overdue: bool,
 }
 
 impl Detector {
@@ -81,40 +103,107 @@ impl Detector {
     pub(crate) fn run(mut self, mut engine: Engine, handle: &Handle) {
         let after = self.cursor(handle);
         self.metrics.position.set(i64::try_from(after.get()).unwrap_or(i64::MAX));
-        warm(&self.feed, &mut engine, Position::START, after);
+        let known = self.memory.restore(&mut engine);
+        warm(&self.feed, &mut engine, known.unwrap_or(Position::START), after);
         info!(%after, "detecting");
         if let Some(started) = self.started.take() {
             // Nobody waiting is not an error.
             let _ = started.send(());
         }
-        let mut pending =
-            Pending { findings: Vec::new(), after, written: after, since: Instant::now(), received: None };
+        let mut pending = Pending {
+            findings: Vec::new(),
+            after,
+            written: after,
+            since: Instant::now(),
+            received: None,
+            ticked: Timestamp::MIN,
+            overdue: false,
+        };
+        let (mut remembered, mut told) = (Instant::now(), Instant::now());
         loop {
-            if let Ok((mut newer, known)) = self.reload.try_recv() {
-                warm(&self.feed, &mut newer, known, pending.after);
-                engine = newer;
-                info!("new rules are in force");
+            if let Ok((newer, known)) = self.reload.try_recv() {
+                engine = self.replace(&engine, newer, known, pending.after);
             }
             match self.feed.pull(pending.after, self.patience(&pending)) {
                 Pull::Batch(batch) => self.look(&mut engine, &batch, &mut pending),
-                Pull::Idle => (),
+                // Everything that came was looked at, so what has not come by now is missing.
+                Pull::Idle => self.tick(&mut engine, Timestamp::now(), &mut pending),
                 Pull::Closed => {
                     self.write(&mut pending, handle);
+                    self.memory.save(&engine, pending.written);
+                    self.tell_health(handle);
                     return;
                 }
             }
             if self.due(&pending) {
                 self.write(&mut pending, handle);
             }
+            if remembered.elapsed() >= REMEMBER_EVERY {
+                self.memory.save(&engine, pending.after);
+                remembered = Instant::now();
+            }
+            if told.elapsed() >= HEALTH_EVERY {
+                self.tell_health(handle);
+                told = Instant::now();
+            }
+        }
+    }
+
+    /// The new engine takes over what the old one remembers for the rules that did not change. For the others it was shown
+    /// the journal up to `known`.
+    fn replace(&self, old: &Engine, mut newer: Engine, known: Position, after: Position) -> Engine {
+        warm(&self.feed, &mut newer, known, after);
+        match newer.restore(&old.save()) {
+            Ok(rules) => info!(rules, "new rules are in force; unchanged ones go on with what they remember"),
+            Err(error) => error!(error = &error as &dyn std::error::Error, "what rules remember was lost"),
+        }
+        newer
+    }
+
+    fn tick(&self, engine: &mut Engine, now: Timestamp, pending: &mut Pending) {
+        if now < pending.ticked + TICK_EVERY {
+            return;
+        }
+        pending.ticked = now;
+        let before = pending.findings.len();
+        engine.tick(now, &mut pending.findings);
+        self.keep_within_budget(pending, before);
+        if pending.findings.len() > before {
+            // Written with the next batch, or at once if there is nothing else to wait for.
+            pending.overdue = true;
+        }
+    }
+
+    fn keep_within_budget(&self, pending: &mut Pending, from: usize) {
+        let suppressed = self.health.within_budget(&mut pending.findings, from, self.budget, Timestamp::now());
+        self.metrics.suppressed.inc_by(suppressed);
+    }
+
+    fn tell_health(&self, handle: &Handle) {
+        let changed = self.health.changed();
+        if changed.is_empty() {
+            return;
+        }
+        if let Err(error) = handle.block_on(self.state.put_rule_health(&changed)) {
+            error!(error = &error as &dyn std::error::Error, "cannot write how the rules do");
         }
     }
 
     fn look(&self, engine: &mut Engine, batch: &Arc<EventBatch>, pending: &mut Pending) {
+        if canary::is_canary(batch) {
+            self.canaries.saw(engine, batch);
+            pending.after = batch.position;
+            return;
+        }
         if pending.after == pending.written && pending.findings.is_empty() {
             pending.since = Instant::now();
         }
         let before = pending.findings.len();
         engine.evaluate(batch, &mut pending.findings);
+        if let Some(received) = batch.events.first().map(|event| event.received) {
+            self.tick(engine, received, pending);
+        }
+        self.keep_within_budget(pending, before);
         if pending.findings.len() > before && pending.received.is_none() {
             pending.since = Instant::now();
             pending.received = batch.events.first().map(|event| event.received);
@@ -129,16 +218,19 @@ impl Detector {
 
     fn patience(&self, pending: &Pending) -> Duration {
         let every = if pending.findings.is_empty() { CURSOR_EVERY } else { WRITE_EVERY };
+        if pending.overdue {
+            return Duration::ZERO;
+        }
         if pending.after == pending.written { CURSOR_EVERY } else { every.saturating_sub(pending.since.elapsed()) }
     }
 
     fn due(&self, pending: &Pending) -> bool {
-        pending.after != pending.written && (pending.findings.len() >= FINDINGS_MAX || self.patience(pending).is_zero())
+        pending.overdue || pending.after != pending.written && (pending.findings.len() >= FINDINGS_MAX || self.patience(pending).is_zero())
     }
 
     /// Writes until it succeeds: a finding must not be lost because a disk is full.
     fn write(&self, pending: &mut Pending, handle: &Handle) {
-        if pending.after == pending.written {
+        if pending.after == pending.written && pending.findings.is_empty() {
             return;
         }
         loop {
@@ -157,6 +249,7 @@ impl Detector {
         self.metrics.position.set(i64::try_from(pending.after.get()).unwrap_or(i64::MAX));
         pending.findings.clear();
         pending.written = pending.after;
+        pending.overdue = false;
     }
 
     fn cursor(&self, handle: &Handle) -> Position {

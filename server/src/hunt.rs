@@ -158,20 +158,9 @@ fn moment(text: &str) -> Result<Timestamp, WrongTime> {
 }
 
 /// `90s`, `30m`, `24h`, `7d` or `2w`.
-fn span(text: &str) -> Result<Duration, WrongTime> {
-    let read = || {
-        let seconds_each = match text.chars().next_back()? {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        let count: u64 = text[..text.len() - 1].parse().ok()?;
-        Some(Duration::from_secs(count.saturating_mul(seconds_each)))
-    };
-    read().ok_or_else(|| WrongTime { text: text.to_owned(), what: "a time span", example: "30m, 24h or 7d" })
+pub(crate) fn span(text: &str) -> Result<Duration, WrongTime> {
+    let error = || WrongTime { text: text.to_owned(), what: "a time span", example: "30m, 24h or 7d" };
+    canh_config::duration::parse(text).ok_or_else(error)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The program `canh`: the server and the commands beside it. Wiring only; each stage is a crate of its own.
 
+mod canary;
 mod cli;
 mod client;
 mod config;
@@ -7,8 +8,10 @@ mod demo;
 mod detect;
 mod doctor;
 mod doors;
+mod health;
 mod hunt;
 mod index;
+mod memory;
 mod release;
 mod rules;
 mod secret;
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, ConfigCommand, RulesCommand};
+use crate::cli::{AlertsCommand, Cli, Command, ConfigCommand, RulesCommand};
 use crate::config::ServerConfig;
 
 /// Gives memory back after a burst; the system's allocator keeps most of it. Figures: `docs/decisions/crates.md`.
@@ -52,6 +55,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths }) => return Ok(verdict(rules::check(&paths)?)),
+        Command::Rules(RulesCommand::Explain(args)) => return Ok(verdict(rules::ask::explain(&args)?)),
+        Command::Rules(RulesCommand::Backtest(args)) => rules::ask::backtest(&args)?,
+        Command::Rules(RulesCommand::Import(args)) => return Ok(verdict(rules::import::run(&args)?)),
+        Command::Rules(RulesCommand::Bench { paths, events, top }) => rules::bench::run(&paths, &events, top)?,
+        Command::Alerts(AlertsCommand::Verify(args)) => return Ok(verdict(rules::ask::verify(&args)?)),
         Command::Rules(RulesCommand::Test { paths, mutate }) => {
             let mutation = if mutate { rules::test::Mutation::Tried } else { rules::test::Mutation::LeftOut };
             return Ok(verdict(rules::test::run(&paths, mutation)?));

@@ -11,6 +11,8 @@ use canh_store::state::StateStore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::memory::MemoryFile;
+
 const RELEASE_EVERY: Duration = Duration::from_secs(10);
 const EXPIRE_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -21,6 +23,8 @@ pub(crate) struct Keeper {
     pub(crate) journal: Arc<Journal>,
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) state: Arc<dyn StateStore>,
+    /// What rules remember knows the journal up to there.
+    pub(crate) memory: MemoryFile,
     pub(crate) retention: Duration,
     /// Size of the journal above which nothing is kept only for correlations: room for senders matters more.
     pub(crate) roomy: ByteSize,
@@ -50,7 +54,7 @@ impl Keeper {
     async fn release(&self, behind: Position) {
         match self.state.detection_cursor().await {
             Ok(detection) => {
-                let done = detection.min(self.events.cursor());
+                let done = detection.min(self.events.cursor()).min(self.memory.known());
                 let crowded = self.journal.bytes() > self.roomy;
                 self.journal.release(if crowded { done } else { done.min(behind) });
             }

@@ -22,18 +22,22 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::canary::{self, Flock, Seen};
 use crate::cli::ServeArgs;
 use crate::client;
 use crate::config::ServerConfig;
 use crate::detect::{Detector, DetectorMetrics};
 use crate::doors::Doors;
 use crate::index::Indexer;
+use crate::health::Health;
+use crate::memory::MemoryFile;
 use crate::release::Keeper;
-use crate::rules::Rules;
+use crate::rules::desk::Desk;
+use crate::rules::{Loaded, Rules};
 use crate::terminal::{self, say};
 use crate::{detect, secret, sources};
 
@@ -111,7 +115,12 @@ impl Server {
         self.leave_notes(&collector, console_address).await?;
 
         let (reload, reloaded) = mpsc::channel();
-        let (rules, engine) = self.load_rules().await?;
+        let (rules, loaded) = self.load_rules().await?;
+        let (flock, flocks) = watch::channel(loaded.flock());
+        let engine = loaded.engine;
+        let memory = MemoryFile::new(data);
+        let health = Health::load(&*self.state).await?;
+        let canaries = Seen::default();
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -121,6 +130,18 @@ impl Server {
             reload: reloaded,
             started: Some(started),
             metrics: DetectorMetrics::new(&self.registry)?,
+            memory: memory.clone(),
+            health: health.clone(),
+            canaries: canaries.clone(),
+            budget: self.config.detection.findings_per_hour.get(),
+        };
+        let canary_keeper = canary::Keeper {
+            every: self.config.detection.canary_every,
+            journal: self.journal.clone(),
+            state: self.state.clone(),
+            seen: canaries,
+            health,
+            broken: canary::Keeper::metric(&self.registry)?,
         };
         let indexer = Indexer::new(feed.clone(), self.events.clone(), self.config.store.commit_every, &self.registry)?;
         let handle = Handle::current();
@@ -137,6 +158,7 @@ impl Server {
             journal: self.journal.clone(),
             events: self.events.clone(),
             state: self.state.clone(),
+            memory,
             retention: Duration::from_secs(u64::from(self.config.store.retention_days.get()) * 86_400),
             roomy: ByteSize::new(self.config.journal.bytes_max.bytes() / 2),
         };
@@ -152,10 +174,15 @@ impl Server {
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
+            desk: Arc::new(Desk),
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload));
+        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload, flock));
+        tokio::spawn({
+            let stop = stop.clone();
+            async move { canary_keeper.run(flocks, stop).await }
+        });
         tokio::spawn(stop_on_signal(stop.clone()));
 
         info!(address = %console_address, "the console is open");
@@ -222,7 +249,7 @@ impl Server {
         Ok(())
     }
 
-    async fn load_rules(&self) -> anyhow::Result<(Rules, Engine)> {
+    async fn load_rules(&self) -> anyhow::Result<(Rules, Loaded)> {
         let mut rules = Rules::new(self.config.detection.rules.clone());
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
             let loaded = rules.load(Timestamp::now());
@@ -230,8 +257,9 @@ impl Server {
         })
         .await?;
         info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded");
-        self.state.put_rules_status(loaded.status).await?;
-        Ok((rules, loaded.engine))
+        self.state.put_rule_texts(&loaded.texts).await?;
+        self.state.put_rules_status(loaded.status.clone()).await?;
+        Ok((rules, loaded))
     }
 }
 
@@ -317,6 +345,7 @@ async fn reload_on_hangup(
     feed: Feed,
     state: Arc<dyn StateStore>,
     reload: Sender<(Engine, Position)>,
+    flock: watch::Sender<Flock>,
 ) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
@@ -333,7 +362,12 @@ async fn reload_on_hangup(
         };
         rules = back;
         info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
-        if let Err(error) = state.put_rules_status(loaded.status).await {
+        flock.send_replace(loaded.flock());
+        let written = match state.put_rule_texts(&loaded.texts).await {
+            Ok(()) => state.put_rules_status(loaded.status).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
             error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
         }
         if reload.send((loaded.engine, known)).is_err() {

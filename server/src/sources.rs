@@ -69,7 +69,7 @@ fn kind(key: SourceKey, door: Door) -> SourceKind {
         (_, Door::OtlpGrpc | Door::OtlpHttp) => SourceKind::Otlp,
         (_, Door::SyslogTcp | Door::SyslogUdp) => SourceKind::Syslog,
         (_, Door::Ndjson) => SourceKind::Http,
-        (_, Door::Import) => SourceKind::File,
+        (_, Door::Import | Door::Canary) => SourceKind::File,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A length of time in a configuration: a text such as `"200ms"`, `"15s"`, `"5m"`, `"2h"` or `"7d"`.
+//! A length of time in a configuration: a text such as `"200ms"`, `"15s"`, `"5m"`, `"2h"`, `"7d"` or `"2w"`.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
-const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS: [(&str, u64); 6] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
 
 /// For `#[serde(with = "canh_config::duration")]`.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -34,7 +35,7 @@ impl Visitor<'_> for DurationVisitor {
     fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
         parse(text).ok_or_else(|| {
             E::custom(format_args!(
-                "`{text}` is not a length of time; write a number with `ms`, `s`, `m`, `h` or `d`, for example `15s`"
+                "`{text}` is not a length of time; write a number with `ms`, `s`, `m`, `h`, `d` or `w`, for example `15s`"
             ))
         })
     }

@@ -117,6 +117,15 @@ messages! {
     AlertNotFound = "alert_not_found" ("id"),
         en "there is no alert {id}",
         vi "không có cảnh báo {id}";
+    RuleNotFound = "rule_not_found" ("id"),
+        en "no rule with the id `{id}` is loaded",
+        vi "không có luật nào có mã `{id}` đang được nạp";
+    ProofMissing = "proof_missing" ("id"),
+        en "alert {id} was raised by an older version and has no proof that can be judged again",
+        vi "cảnh báo {id} do phiên bản cũ tạo ra nên không có bằng chứng để thẩm định lại";
+    RuleTextInvalid = "rule_text_invalid" ("problems"),
+        en "the rule does not load: {problems}",
+        vi "luật không nạp được: {problems}";
 
     // What went wrong here.
     StoreUnavailable = "store_unavailable" (),

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use crate::{EventId, FindingId, Level, RuleHash, RuleId, Timestamp, Value};
+use crate::{EventId, FindingId, Level, Proof, RuleHash, RuleId, Timestamp, Value};
 
 /// One rule that held for one or more events.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +17,9 @@ pub struct Finding {
     pub host: Option<CompactString>,
     pub user: Option<CompactString>,
     pub source_ip: Option<CompactString>,
-    /// The proof: each condition that held, with the value that made it hold.
+    /// Each comparison that held, with the value that made it hold: the proof in short.
     pub matches: Vec<FieldMatch>,
+    pub proof: Proof,
 }
 
 /// What is kept of a rule in each finding, so that an old alert can be read after the rule has changed.
@@ -34,6 +35,8 @@ pub struct RuleInfo {
     /// What is usually behind it when it is not an attack.
     pub false_positives: Vec<CompactString>,
     pub references: Vec<CompactString>,
+    /// What to do about it, by language (`en`, `vi`), in the order of the rule.
+    pub guide: Vec<(CompactString, CompactString)>,
 }
 
 /// One condition of a rule that held.

@@ -84,6 +84,10 @@ hex_id! {
     RuleHash, 16, "a rule hash"
 }
 hex_id! {
+    /// Hash of an event's bytes as its source sent them.
+    EventHash, 16, "an event hash"
+}
+hex_id! {
     /// One agent installation. Made by the agent at its first start.
     AgentId, 16, "an agent"
 }
@@ -129,6 +133,12 @@ impl FindingId {
     pub fn new(rule: &RuleId, events: &[EventId]) -> Self {
         let events: Vec<u8> = events.iter().flat_map(|event| event.0).collect();
         Self(truncated_hash("finding", &[rule.as_str().as_bytes(), &events]))
+    }
+}
+
+impl EventHash {
+    pub fn of(raw: &[u8]) -> Self {
+        Self(truncated_hash("event", &[raw]))
     }
 }
 

@@ -1,8 +1,11 @@
 //! The queue of alerts, and decisions about them.
 
 use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use canh_messages::Key;
 use canh_schema::{EventId, Timestamp};
+use canh_store::codec;
 use canh_store::state::{AlertChange, AlertFilter, AlertId, AlertRecord, AlertStatus, AlertStatusKind};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +17,8 @@ use crate::error::{ApiError, ApiErrorBody};
 use crate::extract::{Json, Path, Query};
 use crate::query;
 use crate::view::alert::{
-    AlertDetail, AlertEvents, AlertListQuery, AlertPage, AlertStatusName, AlertStatusRequest, AlertView,
+    AlertDetail, AlertEvents, AlertEvidence, AlertListQuery, AlertPage, AlertStatusName, AlertStatusRequest, AlertView,
+    EvidenceEvent,
 };
 use crate::view::event::EventView;
 
@@ -110,6 +114,45 @@ async fn alert_events(
     Ok(Json(AlertEvents { items: found.iter().map(EventView::row).collect(), missing }))
 }
 
+/// Gives what is needed to judge the newest finding again, without this server.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts/{id}/evidence",
+    operation_id = "alertEvidence",
+    tag = "alerts",
+    security(("session" = ["viewer"]), ("token" = ["viewer"])),
+    params(("id" = u64, Path, description = "number of the alert")),
+    responses((status = 200, body = AlertEvidence), (status = "4XX", body = ApiErrorBody)),
+)]
+async fn alert_evidence(
+    State(app): State<App>,
+    _viewer: Viewer,
+    Path(id): Path<u64>,
+) -> Result<Json<AlertEvidence>, ApiError> {
+    let record = record(&app, id).await?;
+    let missing = || ApiError::new(StatusCode::CONFLICT, Key::ProofMissing).with("id", id);
+    let (Some(proof), Some(finding)) = (record.proof, record.findings.first()) else { return Err(missing()) };
+    let mut events = Vec::with_capacity(finding.events.len());
+    for (event, hash) in finding.events.iter().zip(&proof.event_hashes) {
+        let stored = query::within(app.query_deadline(), app.events().get(*event)).await?;
+        let encoded = stored.map(|event| {
+            let mut bytes = Vec::new();
+            codec::encode(&event, &mut bytes);
+            STANDARD.encode(bytes)
+        });
+        events.push(EvidenceEvent { id: event.to_string(), hash: hash.to_string(), encoded });
+    }
+    Ok(Json(AlertEvidence {
+        rule_id: record.rule.id.to_string(),
+        rule_hash: record.rule.hash.to_string(),
+        rule_text: app.state().rule_text(record.rule.hash).await?.map(|text| text.text),
+        mapping_version: proof.mapping_version,
+        finding_id: finding.id.to_string(),
+        condition: proof.condition.into(),
+        events,
+    }))
+}
+
 /// Decides about an alert. The decision goes into its history and into the audit log.
 #[utoipa::path(
     post,
@@ -158,5 +201,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(alert_list))
         .routes(routes!(alert_get))
         .routes(routes!(alert_events))
+        .routes(routes!(alert_evidence))
         .routes(routes!(alert_set_status))
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod alerts;
+mod backtest;
 mod events;
 mod overview;
 mod preferences;
@@ -16,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::App;
 use crate::error::ApiErrorBody;
 use crate::view::event::TailDropped;
+use crate::view::rule::{BacktestProgress, BacktestResult};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,7 +28,7 @@ use crate::view::event::TailDropped;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "this server")),
-    components(schemas(ApiErrorBody, TailDropped)),
+    components(schemas(ApiErrorBody, TailDropped, BacktestProgress, BacktestResult)),
     modifiers(&Security),
 )]
 struct Description;
@@ -55,6 +57,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(alerts::routes())
         .merge(agents::routes())
         .merge(rules::routes())
+        .merge(backtest::routes())
 }
 
 /// The description of the API, as it is kept in `console/openapi.json`.

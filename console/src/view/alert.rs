@@ -7,6 +7,7 @@ use canh_store::state::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::explain::ExplainedView;
 use super::{LevelName, Time, json_value};
 
 /// Longest value, in bytes, that the proof of an alert shows; the event has all of it.
@@ -120,6 +121,9 @@ pub(crate) struct AlertDetail {
     pub(crate) rule: AlertRuleView,
     /// The proof of the newest finding: each condition that held, with the value that made it hold.
     pub(crate) matches: Vec<FieldMatchView>,
+    /// The branch of the rule's condition that was true, part by part; absent for alerts of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) condition: Option<ExplainedView>,
     /// The newest findings, newest first; at most 100.
     pub(crate) findings: Vec<AlertFindingView>,
     /// Events of these findings, newest first, each once.
@@ -142,6 +146,8 @@ pub(crate) struct AlertRuleView {
     pub(crate) attack: Vec<AttackTag>,
     pub(crate) false_positives: Vec<String>,
     pub(crate) references: Vec<String>,
+    /// What to do, by language (`en`, `vi`).
+    pub(crate) guide: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -204,6 +210,33 @@ pub(crate) struct AlertEvents {
     pub(crate) items: Vec<super::event::EventView>,
     /// Ids that the store no longer has.
     pub(crate) missing: Vec<String>,
+}
+
+/// Everything that is needed to judge the newest finding of an alert again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlertEvidence {
+    pub(crate) rule_id: String,
+    /// Hash of `rule_text`.
+    pub(crate) rule_hash: String,
+    /// The rule with everything that its verdict depends on; absent if the text was not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rule_text: Option<String>,
+    /// Version of the table of field mappings.
+    pub(crate) mapping_version: u32,
+    pub(crate) finding_id: String,
+    pub(crate) condition: ExplainedView,
+    /// The events in the order of the finding.
+    pub(crate) events: Vec<EvidenceEvent>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EvidenceEvent {
+    pub(crate) id: String,
+    /// Hash of the bytes that the source sent, as it was when the rule fired.
+    pub(crate) hash: String,
+    /// The event as it is in the store, in the store's form, base64; absent if the store no longer has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encoded: Option<String>,
 }
 
 /// A decision.
@@ -300,6 +333,7 @@ impl From<AlertRecord> for AlertDetail {
             alert: record.alert.into(),
             rule: record.rule.into(),
             matches: record.matches.into_iter().map(Into::into).collect(),
+            condition: record.proof.map(|proof| proof.condition.into()),
             findings: record.findings.into_iter().map(Into::into).collect(),
             event_ids,
             history: record.history.into_iter().map(Into::into).collect(),
@@ -320,6 +354,7 @@ impl From<RuleInfo> for AlertRuleView {
             tags: strings(rule.tags),
             false_positives: strings(rule.false_positives),
             references: strings(rule.references),
+            guide: rule.guide.into_iter().map(|(language, text)| (language.into(), text.into())).collect(),
         }
     }
 }

@@ -5,13 +5,24 @@
 pub(crate) mod agent;
 pub(crate) mod alert;
 pub(crate) mod event;
+pub(crate) mod explain;
 pub(crate) mod overview;
 pub(crate) mod rule;
 pub(crate) mod session;
 
-use canh_schema::{FieldKind, Level, Timestamp, Value};
+use canh_schema::{Explained, Explanation, FieldKind, Level, RuleId, Timestamp, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
+
+/// A condition as the API shows it, for programs that compare with what the API said.
+pub fn condition_json(condition: Explained) -> serde_json::Value {
+    serde_json::to_value(explain::ExplainedView::from(condition)).unwrap_or_default()
+}
+
+/// An explanation as the API shows it.
+pub fn explanation_json(rule: &RuleId, explanation: Explanation) -> serde_json::Value {
+    serde_json::to_value(rule::RuleExplanation::new(rule, explanation)).unwrap_or_default()
+}
 
 /// Point in time, RFC 3339.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ToSchema)]

@@ -126,6 +126,10 @@ async fn rules_that_do_not_load_are_shown() {
         level: canh_schema::Level::High,
         tags: Vec::new(),
         file: "a.yml".to_owned(),
+        hash: canh_schema::RuleHash::of(b"title: a rule"),
+        kind: "event".into(),
+        quiet: false,
+        samples: 2,
     };
     let error =
         RuleLoadError { file: "b.yml".to_owned(), line: Some(3), column: Some(1), message: "no title".to_owned() };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use axum::{Router, http};
+use canh_console::desk::{BacktestRun, RuleDesk};
 use canh_console::{App, AppParts, Readiness, Settings};
-use canh_schema::{BatchId, Event, EventBatch, EventId, Position, Timestamp, Value, field};
+use canh_schema::{BatchId, Event, EventBatch, EventId, Explanation, Position, RuleId, Timestamp, Value, field};
 use canh_store::state::{ApiToken, MemoryState, Role, SecretHash, StateStore};
 use canh_store::{EventStore, MemoryStore};
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -39,6 +40,19 @@ impl Answer {
     }
 }
 
+/// Knows no rule.
+struct NoRules;
+
+impl RuleDesk for NoRules {
+    fn explain(&self, _: &str, _: &RuleId, _: &Event) -> Option<Explanation> {
+        None
+    }
+
+    fn backtest(&self, _: &str) -> Result<Box<dyn BacktestRun>, Vec<String>> {
+        Err(vec!["rule.yml:1:1: there is no rule".to_owned()])
+    }
+}
+
 impl Console {
     pub(crate) fn new() -> Self {
         Self::with_settings(Settings::default())
@@ -56,6 +70,7 @@ impl Console {
             live: live.clone(),
             registry: registry.clone(),
             readiness: readiness.clone(),
+            desk: Arc::new(NoRules),
             version: "1.2.3",
         };
         let router = canh_console::router(App::with_settings(parts, settings));

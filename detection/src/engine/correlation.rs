@@ -10,15 +10,16 @@
 
 use std::collections::VecDeque;
 
-use canh_schema::{Event, EventId, FieldMatch, Timestamp, Value};
+use canh_schema::{Event, FieldMatch, Timestamp, Value};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::crossing::{Crossing, EventRef, GroupKey, Subject, grouped, measured, text_of};
 use super::fields::{FieldNames, Slot, Table};
 use super::window::{Accumulator, Entry, measure};
 use super::{CorrelationLimits, EngineStats};
-use crate::matching::scalars;
 use crate::rule::{Correlation, CorrelationCondition, CorrelationKind};
 
 /// Events listed in one finding; of more, the newest.
@@ -42,32 +43,29 @@ struct Correlator {
     group_fields: Vec<Vec<(CompactString, Slot)>>,
     value_slots: Vec<Slot>,
     span: i64,
+    memory: Memory,
+}
+
+/// What one correlation remembers. Written into snapshots.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Memory {
     groups: FxHashMap<GroupKey, Group>,
     entries: usize,
 }
 
-type GroupKey = Box<[CompactString]>;
-
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Group {
     /// In the order of their time.
     entries: VecDeque<Entry>,
     /// The first entry of the newest window.
     start: usize,
+    /// Follows from the entries.
+    #[serde(skip)]
     newest: Accumulator,
     /// End of the window that last raised a finding; nothing once the condition has stopped holding.
     fired: Option<i64>,
     /// When the collector received the last event of the group.
     touched: i64,
-}
-
-/// A correlation that holds.
-#[derive(Debug)]
-pub(crate) struct Crossing {
-    pub rule: u32,
-    pub time: Timestamp,
-    pub events: Vec<EventId>,
-    pub matches: Vec<FieldMatch>,
 }
 
 /// A rule that held, on its way to the correlations that it feeds.
@@ -103,8 +101,7 @@ impl Correlations {
             value_slots: correlation.fields.iter().map(|field| fields.slot(field)).collect(),
             span: i64::try_from(correlation.timespan.as_nanos()).unwrap_or(i64::MAX),
             correlation: correlation.clone(),
-            groups: FxHashMap::default(),
-            entries: 0,
+            memory: Memory::default(),
         });
     }
 
@@ -114,6 +111,17 @@ impl Correlations {
 
     pub(crate) fn is_fed_by(&self, rule: u32) -> bool {
         self.fed_by.contains_key(&rule)
+    }
+
+    /// The memory of each correlation, by its place among the engine's rules.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = (u32, &Memory)> {
+        self.correlators.iter().map(|correlator| (correlator.rule, &correlator.memory))
+    }
+
+    pub(crate) fn remember(&mut self, rule: u32, mut memory: Memory) {
+        let Some(correlator) = self.correlators.iter_mut().find(|correlator| correlator.rule == rule) else { return };
+        memory.groups.values_mut().for_each(Group::recount);
+        correlator.memory = memory;
     }
 
     /// Takes one rule that held for the event in `table`, and everything that follows from it.
@@ -171,7 +179,7 @@ impl Correlator {
             .collect();
         let now = event.received.nanos();
         self.make_room(&key, now, limits, stats);
-        let group = self.groups.entry(key.clone()).or_default();
+        let group = self.memory.groups.entry(key.clone()).or_default();
         group.touched = group.touched.max(now);
         let lateness = i64::try_from(limits.lateness.as_nanos()).unwrap_or(i64::MAX);
         let time = event.time.nanos();
@@ -181,7 +189,8 @@ impl Correlator {
             return None;
         }
         let before = group.entries.len();
-        let held = group.insert(Entry { time, event: event.id, position, value, number }, self.span, &self.correlation);
+        let entry = Entry { time, event: EventRef::of(event), position, value, number };
+        let held = group.insert(entry, self.span, &self.correlation);
         let horizon = newest.max(time).saturating_sub(self.span).saturating_sub(lateness);
         while group.entries.front().is_some_and(|entry| entry.time < horizon) {
             group.drop_front();
@@ -190,7 +199,7 @@ impl Correlator {
             group.drop_front();
             stats.evictions += 1;
         }
-        self.entries = (self.entries + group.entries.len()).saturating_sub(before);
+        self.memory.entries = (self.memory.entries + group.entries.len()).saturating_sub(before);
         let held = held?;
         let in_order = held.window.1 + 1 == held.len;
         let fires = group.fired.is_none_or(|fired| held.end.saturating_sub(fired) >= self.span);
@@ -201,6 +210,7 @@ impl Correlator {
                 rule: self.rule,
                 time: Timestamp::from_nanos(held.end),
                 events: held.events,
+                subject: Subject::of(event),
                 matches,
             });
         } else if !in_order {
@@ -233,14 +243,7 @@ impl Correlator {
         }
     }
 
-    fn proof(&self, key: &[CompactString], measured: f64) -> Vec<FieldMatch> {
-        let groups = self.correlation.group_by.iter().zip(key).map(|(name, value)| FieldMatch {
-            selection: "correlation".into(),
-            field: name.clone(),
-            modifiers: "group-by".into(),
-            pattern: CompactString::default(),
-            value: Value::Text(value.clone()),
-        });
+    fn proof(&self, key: &[CompactString], number: f64) -> Vec<FieldMatch> {
         let pattern = match &self.correlation.condition {
             CorrelationCondition::Compare(comparisons) => {
                 let each: Vec<String> =
@@ -249,55 +252,41 @@ impl Correlator {
             }
             CorrelationCondition::AllRules | CorrelationCondition::Rules(_) => self.correlation.rules.join(", "),
         };
-        let condition = FieldMatch {
-            selection: "correlation".into(),
-            field: self.correlation.fields.join(", ").into(),
-            modifiers: self.correlation.kind.name().into(),
-            pattern: pattern.into(),
-            value: Value::Float(measured),
-        };
-        groups.chain([condition]).collect()
+        let fields = self.correlation.fields.join(", ").into();
+        let condition = measured(fields, self.correlation.kind.name(), pattern, Value::Float(number));
+        grouped(&self.correlation.group_by, key).chain([condition]).collect()
     }
 
     /// Keeps the number of groups and entries below the limits before one more is added.
     fn make_room(&mut self, key: &GroupKey, now: i64, limits: &CorrelationLimits, stats: &mut EngineStats) {
-        let full = self.entries >= limits.entries_per_rule
-            || (self.groups.len() >= limits.groups_per_rule && !self.groups.contains_key(key));
+        let Memory { groups, entries } = &mut self.memory;
+        let full = *entries >= limits.entries_per_rule
+            || (groups.len() >= limits.groups_per_rule && !groups.contains_key(key));
         if !full {
             return;
         }
         let lateness = i64::try_from(limits.lateness.as_nanos()).unwrap_or(i64::MAX);
         let keep_since = now.saturating_sub(self.span).saturating_sub(lateness);
-        self.groups.retain(|_, group| group.touched >= keep_since);
-        self.entries = self.groups.values().map(|group| group.entries.len()).sum();
+        groups.retain(|_, group| group.touched >= keep_since);
+        *entries = groups.values().map(|group| group.entries.len()).sum();
         // An eighth at a time, so that the work for each event stays small however many keys a sender invents.
         let groups_max = limits.groups_per_rule - limits.groups_per_rule / 8;
         let entries_max = limits.entries_per_rule - limits.entries_per_rule / 8;
-        if self.groups.len() < groups_max && self.entries < entries_max {
+        if groups.len() < groups_max && *entries < entries_max {
             return;
         }
         let mut oldest: Vec<(i64, GroupKey)> =
-            self.groups.iter().map(|(key, group)| (group.touched, key.clone())).collect();
+            groups.iter().map(|(key, group)| (group.touched, key.clone())).collect();
         oldest.sort_unstable();
         for (_, key) in oldest {
-            if self.groups.len() < groups_max && self.entries < entries_max {
+            if groups.len() < groups_max && *entries < entries_max {
                 break;
             }
-            if let Some(group) = self.groups.remove(&key) {
-                self.entries = self.entries.saturating_sub(group.entries.len());
+            if let Some(group) = groups.remove(&key) {
+                *entries = entries.saturating_sub(group.entries.len());
                 stats.evictions += 1;
             }
         }
-    }
-}
-
-/// A list is one text here; an absent value is the empty text.
-fn text_of(value: Option<&Value>) -> CompactString {
-    let Some(value) = value else { return CompactString::default() };
-    let texts: SmallVec<[_; 1]> = scalars(value).into_iter().filter_map(Value::as_text).collect();
-    match texts.as_slice() {
-        [one] => one.as_ref().into(),
-        many => many.join(",").into(),
     }
 }
 
@@ -306,13 +295,20 @@ fn text_of(value: Option<&Value>) -> CompactString {
 struct Held {
     end: i64,
     measured: f64,
-    events: Vec<EventId>,
+    events: Vec<EventRef>,
     /// First and last entry, and how many entries there were.
     window: (usize, usize),
     len: usize,
 }
 
 impl Group {
+    /// Makes what follows from the entries anew.
+    fn recount(&mut self) {
+        self.start = self.start.min(self.entries.len());
+        self.newest = Accumulator::default();
+        self.entries.range(self.start..).for_each(|entry| self.newest.add(entry));
+    }
+
     /// Adds an entry at its place in time and looks at each window that it is in. The first that holds is the answer.
     fn insert(&mut self, entry: Entry, span: i64, correlation: &Correlation) -> Option<Held> {
         let index = self.entries.partition_point(|other| other.time <= entry.time);
@@ -367,7 +363,7 @@ impl Group {
         let window = || self.entries.range(start..=end);
         let measured = measure(correlation, accumulator, window)?;
         let skip = (end + 1 - start).saturating_sub(EVENTS_MAX);
-        let mut events: Vec<EventId> = window().skip(skip).map(|entry| entry.event).collect();
+        let mut events: Vec<EventRef> = window().skip(skip).map(|entry| entry.event).collect();
         // An event may feed a correlation through several rules.
         events.dedup();
         Some(Held { end: self.entries.get(end)?.time, measured, events, window: (start, end), len: self.entries.len() })

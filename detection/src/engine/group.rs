@@ -158,6 +158,11 @@ impl Group {
         }
     }
 
+    /// The condition of the rule at this place among the engine's rules, if it is in this group.
+    pub(crate) fn root_of(&self, rule: u32) -> Option<u32> {
+        self.rules.iter().find(|known| known.rule == rule).map(|known| known.root)
+    }
+
     /// For the proof of a rule that held.
     pub(crate) fn hit(&self, root: u32) -> Hit<'_> {
         Hit { group: self, root }

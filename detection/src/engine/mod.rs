@@ -4,24 +4,33 @@
 //! is that of the events. To change rules, make a new engine (and [`Engine::warm`] it with recent events if it has
 //! correlations), then put it in the place of the old one.
 
+mod behaviour;
 mod correlation;
+mod crossing;
+mod explain;
 mod fields;
 mod group;
 mod literals;
 mod proof;
+mod snapshot;
 mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use canh_schema::{Event, EventBatch, Finding, FindingId, LogSource, RuleInfo, field};
+use canh_schema::{Event, EventBatch, Explained, Finding, FindingId, LogSource, Proof, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
-use self::correlation::{Correlations, Crossing, FeederName};
+use self::behaviour::Behaviours;
+use self::correlation::{Correlations, FeederName};
+use self::crossing::{Crossing, EventRef, Subject};
 use self::fields::{FieldNames, Profile, Table};
 use self::group::{Group, GroupBuilder, Verdicts};
+use self::proof::Extent;
+pub use self::snapshot::SnapshotError;
 use crate::diagnostic::RuleError;
+use crate::mapping::MAPPING_VERSION;
 use crate::rule::{RuleKind, RuleSet, RuleSource};
 
 /// Kinds of events whose plans are kept; their number is that of log sources, which a sender may invent.
@@ -82,12 +91,15 @@ pub struct Engine {
     table: Table,
     verdicts: Verdicts,
     correlations: Correlations,
+    behaviours: Behaviours,
     stats: EngineStats,
 }
 
 #[derive(Debug)]
 struct EngineRule {
     info: Arc<RuleInfo>,
+    /// Places of the rules that feed it.
+    feeders: Box<[u32]>,
     /// Raises findings; a rule that only feeds correlations does not.
     raises: bool,
     feeds: bool,
@@ -109,7 +121,10 @@ impl Engine {
         let mut builders: Vec<GroupBuilder> = Vec::new();
         let mut by_source: FxHashMap<RuleSource, usize> = FxHashMap::default();
         let mut correlations = Correlations::default();
+        let mut behaviours = Behaviours::default();
+        let mut fed_by: Vec<Box<[u32]>> = Vec::with_capacity(rules.rules.len());
         for (index, rule) in (0_u32..).zip(&rules.rules) {
+            let feeders = feeders(&rules, rule.kind.feeders().0);
             match &rule.kind {
                 RuleKind::Event(event_rule) => {
                     let narrowed = rules.narrowed(rule, event_rule);
@@ -119,29 +134,21 @@ impl Engine {
                     });
                     builders[group].add(index, &narrowed, &mut names);
                 }
-                RuleKind::Correlation(correlation) => {
-                    let feeders: Vec<FeederName> = correlation
-                        .rules
-                        .iter()
-                        .filter_map(|reference| {
-                            let (index, rule) = rules.find(reference)?;
-                            let id = CompactString::from(rule.info.id.as_str());
-                            let names = [Some(reference.clone()), Some(id), rule.name.clone()];
-                            let rule = u32::try_from(index).ok()?;
-                            Some(FeederName { rule, names: names.into_iter().flatten().collect() })
-                        })
-                        .collect();
-                    correlations.add(index, correlation, &feeders, &mut names);
-                }
+                RuleKind::Correlation(correlation) => correlations.add(index, correlation, &feeders, &mut names),
+                RuleKind::Behaviour(behaviour) => behaviours.add(index, behaviour, &feeders, &mut names),
             }
+            fed_by.push(feeders.iter().map(|feeder| feeder.rule).collect());
         }
         let slots = names.len();
         let groups = builders.into_iter().map(|builder| builder.build(slots)).collect();
         let quiet = rules.quiet();
-        let engine_rules = (0_u32..).zip(&rules.rules).zip(quiet).map(|((index, rule), quiet)| EngineRule {
-            info: Arc::clone(&rule.info),
-            raises: !quiet,
-            feeds: correlations.is_fed_by(index),
+        let engine_rules = (0_u32..).zip(&rules.rules).zip(quiet).zip(fed_by).map(|(((index, rule), quiet), feeders)| {
+            EngineRule {
+                info: Arc::clone(&rule.info),
+                feeders,
+                raises: !quiet,
+                feeds: correlations.is_fed_by(index) || behaviours.is_fed_by(index),
+            }
         });
         Self {
             rules: engine_rules.collect(),
@@ -154,6 +161,7 @@ impl Engine {
             table: Table::new(slots),
             verdicts: Verdicts::default(),
             correlations,
+            behaviours,
             stats: EngineStats::default(),
         }
     }
@@ -163,14 +171,14 @@ impl Engine {
         &self.problems
     }
 
-    /// The rules that run.
-    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<RuleInfo>> {
-        self.rules.iter().map(|rule| &rule.info)
+    /// The rules that run, each with whether it raises findings or only feeds others.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = (&Arc<RuleInfo>, bool)> {
+        self.rules.iter().map(|rule| (&rule.info, rule.raises))
     }
 
     /// Whether what the engine finds in an event may depend on the events before it.
     pub fn remembers(&self) -> bool {
-        !self.correlations.is_empty()
+        !self.correlations.is_empty() || !self.behaviours.is_empty()
     }
 
     pub fn stats(&self) -> EngineStats {
@@ -184,12 +192,32 @@ impl Engine {
         }
     }
 
-    /// Takes the batch into the memory of the correlations and finds nothing. After a restart, the events of the
-    /// longest timespan before the cursor are given here, oldest first.
+    /// Appends what follows from time having passed: what should have come and did not. `now` is by the clock that stamps
+    /// receipts.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+        let mut crossings = Vec::new();
+        self.behaviours.tick(now, &mut crossings);
+        self.report(crossings, Some(out));
+    }
+
+    /// Takes the batch into the memory of the rules and finds nothing. After a restart, the events since the last snapshot
+    /// are given here, oldest first.
     pub fn warm(&mut self, batch: &EventBatch) {
         for event in &batch.events {
             self.evaluate_event(event, None);
         }
+    }
+
+    /// Rules over single events that hold for this one. Changes no memory and no counts.
+    pub fn holding(&mut self, event: &Event) -> Vec<RuleId> {
+        let plan = self.plan(&event.logsource);
+        self.table.load(event, &plan.profile);
+        let mut hits: Vec<u32> = Vec::new();
+        let mut looked_at = 0;
+        for group in plan.groups.iter().filter_map(|index| self.groups.get(*index)) {
+            group.evaluate(event, &mut self.table, &mut self.verdicts, &mut looked_at, |rule, _| hits.push(rule));
+        }
+        hits.into_iter().filter_map(|rule| Some(self.rules.get(rule as usize)?.info.id.clone())).collect()
     }
 
     fn evaluate_event(&mut self, event: &Event, mut out: Option<&mut Vec<Finding>>) {
@@ -210,27 +238,41 @@ impl Engine {
                     fed.push(index);
                 }
                 if let Some(out) = out.as_deref_mut().filter(|_| rule.raises) {
-                    let matches = proof::prove(group.hit(root), event, &mut self.table);
-                    out.push(finding(&rule.info, event, event.time, vec![event.id], matches));
+                    let condition = proof::explain(group.hit(root), event, &mut self.table, Extent::Decisive);
+                    let matches = proof::matches(&condition);
+                    let here = vec![EventRef::of(event)];
+                    out.push(finding(&rule.info, Subject::of(event), event.time, here, matches, condition));
                     self.stats.findings += 1;
                 }
             }
         }
         if !fed.is_empty() {
-            self.correlate(event, &fed, out);
+            let crossings = self.remember(event, &mut fed);
+            self.report(crossings, out);
         }
     }
 
-    fn correlate(&mut self, event: &Event, fed: &[u32], mut out: Option<&mut Vec<Finding>>) {
+    /// Feeds the rules with a memory. A behaviour rule that holds may feed correlations in turn.
+    fn remember(&mut self, event: &Event, fed: &mut Vec<u32>) -> Vec<Crossing> {
         let mut crossings: Vec<Crossing> = Vec::new();
+        let limits = &self.config.correlation;
+        for index in 0..fed.len() {
+            self.behaviours.feed(fed[index], event, &self.table, limits, &mut self.stats, &mut crossings);
+        }
+        fed.extend(crossings.iter().map(|crossing| crossing.rule));
         for rule in fed {
-            let limits = &self.config.correlation;
             self.correlations.feed(*rule, event, &self.table, limits, &mut self.stats, &mut crossings);
         }
+        crossings
+    }
+
+    fn report(&mut self, crossings: Vec<Crossing>, mut out: Option<&mut Vec<Finding>>) {
         for crossing in crossings {
             let Some(rule) = self.rules.get(crossing.rule as usize).filter(|rule| rule.raises) else { continue };
             if let Some(out) = out.as_deref_mut() {
-                out.push(finding(&rule.info, event, crossing.time, crossing.events, crossing.matches));
+                let condition = crossing.condition();
+                let Crossing { time, events, subject, matches, .. } = crossing;
+                out.push(finding(&rule.info, subject, time, events, matches, condition));
                 self.stats.findings += 1;
             }
         }
@@ -270,22 +312,37 @@ fn fits(rule: &RuleSource, event: &LogSource) -> bool {
         && same(&rule.category, Box::new(event.categories.iter().map(CompactString::as_str)))
 }
 
+/// The rules of these names, with all names that they go by.
+fn feeders(rules: &RuleSet, references: &[CompactString]) -> Vec<FeederName> {
+    let feeder = |reference: &CompactString| {
+        let (index, rule) = rules.find(reference)?;
+        let id = CompactString::from(rule.info.id.as_str());
+        let names = [Some(reference.clone()), Some(id), rule.name.clone()];
+        let rule = u32::try_from(index).ok()?;
+        Some(FeederName { rule, names: names.into_iter().flatten().collect() })
+    };
+    references.iter().filter_map(feeder).collect()
+}
+
 fn finding(
     rule: &RuleInfo,
-    event: &Event,
-    time: canh_schema::Timestamp,
-    events: Vec<canh_schema::EventId>,
+    subject: Subject,
+    time: Timestamp,
+    events: Vec<EventRef>,
     matches: Vec<canh_schema::FieldMatch>,
+    condition: Explained,
 ) -> Finding {
-    let text = |id| event.get(id).and_then(canh_schema::Value::as_text).map(CompactString::from);
+    let event_hashes = events.iter().map(|event| event.hash).collect();
+    let events: Vec<_> = events.into_iter().map(|event| event.id).collect();
     Finding {
         id: FindingId::new(&rule.id, &events),
         rule: rule.clone(),
         time,
         events,
-        host: text(field::HOST_NAME),
-        user: text(field::USER_NAME),
-        source_ip: text(field::SOURCE_IP),
+        host: subject.host,
+        user: subject.user,
+        source_ip: subject.source_ip,
         matches,
+        proof: Proof { mapping_version: MAPPING_VERSION, condition, event_hashes },
     }
 }

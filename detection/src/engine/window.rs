@@ -1,17 +1,18 @@
 //! What a correlation measures in one window.
 
-use canh_schema::EventId;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::crossing::EventRef;
 use crate::rule::{Condition, Correlation, CorrelationCondition, CorrelationKind};
 
 /// One event in a window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Nanoseconds since 1970, by the clock of the source.
     pub time: i64,
-    pub event: EventId,
+    pub event: EventRef,
     /// Which of the correlation's rules held.
     pub position: u16,
     /// Hash of the counted value.

@@ -1,5 +1,8 @@
 //! Rules that refer to each other: correlations to rules, filters to rules.
 
+use std::sync::Arc;
+
+use canh_schema::RuleHash;
 use compact_str::CompactString;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -15,6 +18,7 @@ impl RuleSet {
         loop {
             let broken: Vec<(usize, RuleError)> = self.broken_correlations();
             if broken.is_empty() {
+                self.hash_wholes();
                 return;
             }
             for (index, error) in broken.into_iter().rev() {
@@ -56,8 +60,11 @@ impl RuleSet {
         };
         let mut broken = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
-            let RuleKind::Correlation(correlation) = &rule.kind else { continue };
-            let missing = correlation.rules.iter().find(|reference| self.find(reference).is_none());
+            let (feeders, _) = rule.kind.feeders();
+            if feeders.is_empty() {
+                continue;
+            }
+            let missing = feeders.iter().find(|reference| self.find(reference).is_none());
             let diagnostic = match missing {
                 Some(missing) => {
                     let text =
@@ -74,14 +81,57 @@ impl RuleSet {
     }
 
     fn reaches(&self, from: usize, to: usize, seen: &mut FxHashSet<usize>) -> bool {
-        let Some(RuleKind::Correlation(correlation)) = self.rules.get(from).map(|rule| &rule.kind) else {
-            return false;
-        };
-        correlation
-            .rules
+        let Some(rule) = self.rules.get(from) else { return false };
+        let (feeders, _) = rule.kind.feeders();
+        feeders
             .iter()
             .filter_map(|reference| self.find(reference))
             .any(|(next, _)| next == to || (seen.insert(next) && self.reaches(next, to, seen)))
+    }
+
+    /// Everything that the verdict of this rule depends on, as one text: the rules that feed it, the filters that narrow
+    /// these, and the rule itself. With that text and the events anybody can judge again.
+    pub fn whole_text(&self, index: usize) -> String {
+        let mut parts: Vec<Arc<str>> = Vec::new();
+        self.gather(index, &mut parts);
+        let mut text = String::new();
+        for part in parts {
+            if !text.is_empty() {
+                text.push_str("\n---\n");
+            }
+            text.push_str(part.trim_end());
+        }
+        text.push('\n');
+        text
+    }
+
+    fn gather(&self, index: usize, parts: &mut Vec<Arc<str>>) {
+        let Some(rule) = self.rules.get(index) else { return };
+        let mut add = |text: &Arc<str>| {
+            if !parts.contains(text) {
+                parts.push(Arc::clone(text));
+            }
+        };
+        if let RuleKind::Event(event_rule) = &rule.kind {
+            let narrowing = self.filters.iter().filter(|filter| filter.applies_to(rule, &event_rule.source));
+            narrowing.for_each(|filter| add(&filter.text));
+        }
+        for (feeder, _) in rule.kind.feeders().0.iter().filter_map(|reference| self.find(reference)) {
+            self.gather(feeder, parts);
+        }
+        if !parts.contains(&rule.text) {
+            parts.push(Arc::clone(&rule.text));
+        }
+    }
+
+    /// A rule that others feed or narrow has the hash of all of them, so that the hash names what judged.
+    fn hash_wholes(&mut self) {
+        for index in 0..self.rules.len() {
+            let text = self.whole_text(index);
+            if text.trim_end() != self.rules[index].text.trim_end() {
+                Arc::make_mut(&mut self.rules[index].info).hash = RuleHash::of(text.as_bytes());
+            }
+        }
     }
 
     /// For each rule, whether it only feeds correlations that do not ask it to raise findings of its own.
@@ -89,10 +139,10 @@ impl RuleSet {
         let mut fed = vec![false; self.rules.len()];
         let mut generates = vec![false; self.rules.len()];
         for rule in &self.rules {
-            let RuleKind::Correlation(correlation) = &rule.kind else { continue };
-            for (index, _) in correlation.rules.iter().filter_map(|reference| self.find(reference)) {
+            let (feeders, generate) = rule.kind.feeders();
+            for (index, _) in feeders.iter().filter_map(|reference| self.find(reference)) {
                 fed[index] = true;
-                generates[index] |= correlation.generate;
+                generates[index] |= generate;
             }
         }
         fed.into_iter().zip(generates).map(|(fed, generates)| fed && !generates).collect()

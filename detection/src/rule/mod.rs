@@ -2,6 +2,7 @@
 //!
 //! The parser crate is known to [`parse`] alone. Nothing here evaluates anything.
 
+pub(crate) mod behaviour;
 mod link;
 mod locate;
 mod modifier;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use canh_schema::RuleInfo;
 use compact_str::CompactString;
 
+pub use behaviour::{BEHAVIOURS, Behaviour, BehaviourKind, Side};
 pub use modifier::{MODIFIERS, Modifier};
 pub(crate) use parse::parse_documents;
 
@@ -71,12 +73,35 @@ pub struct Rule {
     pub path: PathBuf,
     /// Where the rule's document begins.
     pub at: Place,
+    /// The documents that it was read from, so that a finding can be judged again when the file has changed.
+    pub text: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
 pub enum RuleKind {
     Event(EventRule),
     Correlation(Correlation),
+    Behaviour(Behaviour),
+}
+
+impl RuleKind {
+    /// `event`, or what a rule over other rules measures.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Correlation(correlation) => correlation.kind.name(),
+            Self::Behaviour(behaviour) => behaviour.kind.name(),
+        }
+    }
+
+    /// The rules that feed this one, and whether they raise findings of their own.
+    pub fn feeders(&self) -> (&[CompactString], bool) {
+        match self {
+            Self::Event(_) => (&[], false),
+            Self::Correlation(correlation) => (&correlation.rules, correlation.generate),
+            Self::Behaviour(behaviour) => (&behaviour.rules, behaviour.generate),
+        }
+    }
 }
 
 /// A rule over single events.
@@ -268,4 +293,5 @@ pub struct Filter {
     pub condition: Condition,
     pub path: PathBuf,
     pub at: Place,
+    pub text: Arc<str>,
 }

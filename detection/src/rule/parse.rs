@@ -1,6 +1,7 @@
 //! Text to rules. The only module that knows the parser crate; what it gives is turned into our own tree here, with
 //! the places that it does not keep.
 
+mod behaviour;
 mod correlation;
 mod describe;
 
@@ -88,6 +89,13 @@ fn action(text: &str) -> Option<&str> {
 
 fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
     let whole = format!("{before}{}", source.text);
+    if behaviour::is_behaviour(source.text) {
+        match behaviour::behaviour(RuleHash::of(whole.as_bytes()), source) {
+            Ok(rule) => out.rules.push(rule),
+            Err(error) => out.diagnostics.push(error),
+        }
+        return;
+    }
     let (earlier_errors, earlier_rules) = if before.is_empty() {
         (0, (0, 0, 0))
     } else {
@@ -107,19 +115,19 @@ fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
     let mut found = Vec::new();
     for rule in collection.rules.into_iter().skip(earlier_rules.0) {
         match event_rule(&rule, hash, source, &mut found) {
-            Ok(rule) => out.rules.push(rule),
+            Ok(rule) => out.rules.push(Rule { text: whole.as_str().into(), ..rule }),
             Err(error) => found.push(error),
         }
     }
     for rule in collection.correlations.into_iter().skip(earlier_rules.1) {
         match correlation(&rule, hash, source) {
-            Ok(rule) => out.rules.push(rule),
+            Ok(rule) => out.rules.push(Rule { text: whole.as_str().into(), ..rule }),
             Err(error) => found.push(error),
         }
     }
     for rule in collection.filters.into_iter().skip(earlier_rules.2) {
         match filter(&rule, source) {
-            Ok(filter) => out.filters.push(filter),
+            Ok(filter) => out.filters.push(Filter { text: whole.as_str().into(), ..filter }),
             Err(error) => found.push(error),
         }
     }
@@ -156,6 +164,7 @@ fn event_rule(
         tags: texts(&rule.tags),
         false_positives: texts(&rule.falsepositives),
         references: texts(&rule.references),
+        guide: guide(&rule.custom_attributes),
     };
     Ok(Rule {
         info: Arc::new(info),
@@ -164,6 +173,7 @@ fn event_rule(
         kind: RuleKind::Event(EventRule { source: rule_source, selections, condition }),
         path: PathBuf::new(),
         at: source.start(),
+        text: "".into(),
     })
 }
 
@@ -184,9 +194,24 @@ fn texts(texts: &[String]) -> Vec<CompactString> {
     texts.iter().map(CompactString::from).collect()
 }
 
+/// The rule's own key `guide`: what to do, by language.
+fn guide(custom: &std::collections::HashMap<String, yaml_serde::Value>) -> Vec<(CompactString, CompactString)> {
+    guide_of(custom.get("guide"))
+}
+
+fn guide_of(written: Option<&yaml_serde::Value>) -> Vec<(CompactString, CompactString)> {
+    let Some(yaml_serde::Value::Mapping(languages)) = written else { return Vec::new() };
+    let each = languages.iter().filter_map(|(name, text)| Some((name.as_str()?.into(), text.as_str()?.trim().into())));
+    each.collect()
+}
+
 /// A rule without a level is taken as `medium`, so that it is seen and wakes nobody.
 fn level(level: Option<sigma::Level>) -> Level {
-    level.and_then(|level| level.as_str().parse().ok()).unwrap_or(Level::Medium)
+    level_named(level.map(|level| level.as_str()))
+}
+
+fn level_named(name: Option<&str>) -> Level {
+    name.and_then(|name| name.parse().ok()).unwrap_or(Level::Medium)
 }
 
 fn detections(
@@ -395,5 +420,6 @@ fn filter(rule: &sigma::FilterRule, source: Source<'_>) -> Result<Filter, Diagno
         condition,
         path: PathBuf::new(),
         at: source.start(),
+        text: "".into(),
     })
 }

@@ -1,23 +1,49 @@
 //! Loads detection rules, for the server and for `canh rules check`; proves them by their samples.
 
-mod samples;
+pub(crate) mod ask;
+pub(crate) mod bench;
+pub(crate) mod desk;
+pub(crate) mod import;
+pub(crate) mod proving;
+pub(crate) mod samples;
+mod show;
 pub(crate) mod test;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use canh_detection::{Engine, EngineConfig, RuleError, load_paths};
 use canh_schema::{RuleId, Timestamp};
-use canh_store::state::{RuleLoadError, RuleStatus, RulesStatus};
+use canh_store::state::{RuleLoadError, RuleStatus, RuleText, RulesStatus};
 use tracing::warn;
 
+use self::proving::Canary;
+use crate::canary::Flock;
 use crate::terminal::safe_lines;
 
 /// Rules ready to use, and what the console shows of them.
 pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) status: RulesStatus,
+    /// What each rule's hash stands for.
+    pub(crate) texts: Vec<RuleText>,
+    /// A positive sample of each rule that has one.
+    pub(crate) canaries: Vec<Canary>,
+}
+
+impl Loaded {
+    /// The canaries of these rules.
+    pub(crate) fn flock(&self) -> Flock {
+        let texts: HashMap<_, _> = self.texts.iter().map(|text| (text.hash, text)).collect();
+        let of = |rule: &RuleStatus| Some((rule.id.clone(), (*texts.get(&rule.hash)?).clone()));
+        let wanted: HashSet<&RuleId> = self.canaries.iter().flat_map(|canary| &canary.rules).collect();
+        Flock {
+            canaries: Arc::new(self.canaries.clone()),
+            texts: Arc::new(self.status.rules.iter().filter(|rule| wanted.contains(&rule.id)).filter_map(of).collect()),
+        }
+    }
 }
 
 /// The rules of a running server. Remembers the text of each file that was fine, so that a slip in an edit does not
@@ -58,6 +84,13 @@ impl Rules {
                 self.fine.insert(path.clone(), text);
             }
         }
+        let proven = proving::prove(&mut set);
+        set.link();
+        let texts = (0..set.rules.len())
+            .map(|index| RuleText { hash: set.rules[index].info.hash, text: set.whole_text(index) })
+            .collect();
+        let kinds: HashMap<RuleId, &'static str> =
+            set.rules.iter().map(|rule| (rule.info.id.clone(), rule.kind.name())).collect();
         let engine = Engine::new(set, EngineConfig::default());
         let mut errors: Vec<RuleLoadError> = engine.problems().iter().map(shown).collect();
         for error in &mut errors {
@@ -69,15 +102,27 @@ impl Rules {
         }
         let rules = engine
             .rules()
-            .map(|info| RuleStatus {
-                id: info.id.clone(),
-                title: info.title.clone(),
-                level: info.level,
-                tags: info.tags.clone(),
-                file: files.get(&info.id).map(|path| self.relative(path)).unwrap_or_default(),
+            .map(|(info, raises)| {
+                let path = files.get(&info.id);
+                RuleStatus {
+                    id: info.id.clone(),
+                    hash: info.hash,
+                    title: info.title.clone(),
+                    level: info.level,
+                    tags: info.tags.clone(),
+                    file: path.map(|path| self.relative(path)).unwrap_or_default(),
+                    kind: kinds.get(&info.id).copied().unwrap_or("event").into(),
+                    quiet: !raises,
+                    samples: path.and_then(|path| proven.samples.get(path)).copied().unwrap_or(0),
+                }
             })
             .collect();
-        Loaded { engine, status: RulesStatus { loaded_at: now, rules, errors } }
+        Loaded {
+            engine,
+            status: RulesStatus { loaded_at: now, rules, errors },
+            texts,
+            canaries: proven.canaries,
+        }
     }
 
     /// A path as people know it: from the directory of rules that it was found in.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
 use canh_detection::{Engine, EngineConfig, RuleSet};
-use canh_schema::{EventBatch, Position, Timestamp};
+use canh_schema::{EventBatch, Position, RuleId, Timestamp};
 use serde::Deserialize;
 
 pub(crate) const RULE_FILE: &str = "rule.yml";
@@ -42,6 +42,8 @@ struct Written {
     /// Every record is a sample of its own.
     #[serde(default)]
     each: bool,
+    /// Time that passes after the last record, for example `15m`.
+    after: Option<String>,
 }
 
 /// Records that belong together, decoded.
@@ -49,7 +51,17 @@ struct Written {
 pub(crate) struct Sample {
     pub(crate) about: String,
     pub(crate) expected: Expected,
+    pub(crate) raw: Vec<String>,
+    pub(crate) format: Option<String>,
     pub(crate) events: EventBatch,
+    /// Until when time passes after the last record.
+    until: Option<Timestamp>,
+}
+
+impl Sample {
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
 }
 
 /// A folder with a rule and its samples.
@@ -113,22 +125,39 @@ fn read(path: &Path, expected: Expected, out: &mut Vec<Sample>) -> anyhow::Resul
             let known = canh_collector::format::FORMATS.iter().any(|known| known.name() == format);
             anyhow::ensure!(known, "{}:{number}: `{format}` is not a log format", path.display());
         }
+        let after = match &written.after {
+            None => None,
+            Some(text) => Some(canh_config::duration::parse(text).with_context(|| {
+                format!("{}:{number}: `{text}` is not a length of time such as `15m`", path.display())
+            })?),
+        };
         let groups: Vec<&[String]> =
             if written.each { written.raw.chunks(1).collect() } else { vec![written.raw.as_slice()] };
         for group in groups {
             let about = if written.each { format!("{}: {}", written.about, group[0]) } else { written.about.clone() };
-            out.push(Sample { about, expected, events: decoded(group, written.format.as_deref()) });
+            let events = decoded(group, written.format.as_deref());
+            out.push(Sample {
+                about,
+                expected,
+                raw: group.to_vec(),
+                format: written.format.clone(),
+                events,
+                until: after.map(|after| received() + after),
+            });
         }
     }
     anyhow::ensure!(out.len() > before, "`{}` has no sample", path.display());
     Ok(())
 }
 
-/// The records as one batch, received at a moment that never changes, so that a sample means the same every day.
+/// A moment that never changes, so that a sample means the same every day: 2026-01-15T12:00:00Z.
+fn received() -> Timestamp {
+    Timestamp::from_secs(1_768_478_400)
+}
+
+/// The records as one batch.
 fn decoded(raw: &[String], format: Option<&str>) -> EventBatch {
-    // 2026-01-15T12:00:00Z
-    let received = Timestamp::from_secs(1_768_478_400);
-    let mut envelope = Envelope::new(Door::Import, received, Framing::Lines, Bytes::from(raw.join("\n")));
+    let mut envelope = Envelope::new(Door::Import, received(), Framing::Lines, Bytes::from(raw.join("\n")));
     envelope.format = format.map(Into::into);
     envelope.host = Some("sample".into());
     decode(&envelope, Position::new(1), 1, &DecodeSettings::default())
@@ -145,19 +174,22 @@ impl<'a> Runner<'a> {
         Self { rules, engine: None }
     }
 
-    /// How many findings the rules have on the sample.
-    pub(crate) fn findings(&mut self, sample: &Sample) -> usize {
+    /// The rules that fire on the sample, once for each finding.
+    pub(crate) fn fired(&mut self, sample: &Sample) -> Vec<RuleId> {
         let mut engine =
             self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
         let mut found = Vec::new();
         engine.evaluate(&sample.events, &mut found);
+        if let Some(until) = sample.until {
+            engine.tick(until, &mut found);
+        }
         // A rule with a memory starts anew for each sample.
         self.engine = (!engine.remembers()).then_some(engine);
-        found.len()
+        found.into_iter().map(|finding| finding.rule.id).collect()
     }
 
     /// Whether the sample does what it should.
     pub(crate) fn holds(&mut self, sample: &Sample) -> bool {
-        (self.findings(sample) > 0) == (sample.expected == Expected::Fires)
+        !self.fired(sample).is_empty() == (sample.expected == Expected::Fires)
     }
 }

@@ -7,7 +7,9 @@
 mod account;
 mod alert;
 mod json;
+mod proof;
 mod row;
+mod rule;
 mod schema;
 mod source;
 #[cfg(test)]
@@ -20,11 +22,11 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use canh_schema::{Finding, Position, Timestamp};
+use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::state::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertFilter, AlertId, AlertList, AlertRecord, ApiToken, ApiTokenId,
-    AuditEntry, FindingsPut, NewUser, Preferences, RulesOverview, RulesStatus, SecretHash, Session, SourceRecord,
-    SourceReport, StateError, StateStore, User, UserId, UserState,
+    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleText, RulesOverview, RulesStatus, SecretHash, Session,
+    SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -291,11 +293,25 @@ impl StateStore for SqliteState {
     }
 
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {
-        self.write(move |db| source::put_rules_status(db, &status)).await
+        self.write(move |db| rule::put_rules_status(db, &status)).await
+    }
+
+    async fn put_rule_texts(&self, texts: &[RuleText]) -> Result<(), StateError> {
+        let texts = texts.to_vec();
+        self.write(move |db| rule::put_texts(db, &texts)).await
+    }
+
+    async fn rule_text(&self, hash: RuleHash) -> Result<Option<RuleText>, StateError> {
+        self.read(move |db| rule::rule_text(db, hash)).await
+    }
+
+    async fn put_rule_health(&self, health: &[(RuleId, RuleHealth)]) -> Result<(), StateError> {
+        let health = health.to_vec();
+        self.write(move |db| rule::put_health(db, &health)).await
     }
 
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError> {
-        self.read(|db| source::rules_status(db)).await
+        self.read(|db| rule::rules_status(db)).await
     }
 
     async fn record(&self, entry: AuditEntry) -> Result<(), StateError> {

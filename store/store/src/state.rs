@@ -7,12 +7,13 @@ mod account;
 mod alert;
 pub mod conformance;
 mod memory;
+mod rule;
 mod source;
 
 use std::error::Error;
 
 use async_trait::async_trait;
-use canh_schema::{Finding, Position, Timestamp};
+use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 
 pub use account::{
     ApiToken, ApiTokenId, AuditEntry, NewUser, Preferences, Role, SecretHash, Session, Theme, User, UserId, UserState,
@@ -22,9 +23,8 @@ pub use alert::{
     AlertRecord, AlertStatus, AlertStatusKind, CloseReason, EntityKind, FindingsPut, HistoryEntry,
 };
 pub use memory::MemoryState;
-pub use source::{
-    RuleCount, RuleLoadError, RuleStatus, RulesOverview, RulesStatus, SourceKind, SourceRecord, SourceReport,
-};
+pub use rule::{CanaryHop, RuleCount, RuleHealth, RuleLoadError, RuleStatus, RuleText, RulesOverview, RulesStatus};
+pub use source::{SourceKind, SourceRecord, SourceReport};
 
 /// Findings per alert whose time and events are kept; of older ones only the count remains.
 pub const FINDINGS_PER_ALERT_MAX: usize = 100;
@@ -176,6 +176,14 @@ pub trait StateStore: Send + Sync + 'static {
 
     /// Replaces the list of loaded rules.
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError>;
+
+    /// Keeps the texts of rules by their hashes, for good: an old finding is judged again with the text of its day.
+    async fn put_rule_texts(&self, texts: &[RuleText]) -> Result<(), StateError>;
+
+    async fn rule_text(&self, hash: RuleHash) -> Result<Option<RuleText>, StateError>;
+
+    /// Replaces what is known of how these rules do.
+    async fn put_rule_health(&self, health: &[(RuleId, RuleHealth)]) -> Result<(), StateError>;
 
     /// Loaded rules with their findings so far.
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError>;

@@ -82,6 +82,7 @@ pub(super) fn correlation(
         tags: texts(&rule.tags),
         false_positives: texts(&rule.falsepositives),
         references: texts(&rule.references),
+        guide: super::guide(&rule.custom_attributes),
     };
     let aliases = rule.aliases.iter().map(|alias| {
         let mut fields: Vec<(CompactString, CompactString)> =
@@ -106,6 +107,7 @@ pub(super) fn correlation(
         kind: RuleKind::Correlation(correlation),
         path: PathBuf::new(),
         at: source.start(),
+        text: "".into(),
     })
 }
 

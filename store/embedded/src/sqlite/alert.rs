@@ -8,8 +8,8 @@ use canh_store::state::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::row::{int, json, named, text, text_option, time, uint, unreadable};
-use super::{Done, account, json as nested};
+use super::row::{int, json, json_option, named, text, text_option, time, uint, unreadable};
+use super::{Done, account, json as nested, proof};
 
 const CURSOR: &str = "detection_cursor";
 
@@ -98,7 +98,7 @@ fn update(db: &Connection, alert: &Alert, finding: &Finding) -> Done<()> {
     let mut statement = db.prepare_cached(
         "UPDATE alerts SET title = :title, level = :level, tags = :tags, host = :host, user = :user,
             source_ip = :source_ip, count = :count, first_time = :first_time, last_time = :last_time,
-            updated_at = :updated_at, rule_info = :rule_info, matches = :matches
+            updated_at = :updated_at, rule_info = :rule_info, matches = :matches, proof = :proof
          WHERE id = :id",
     )?;
     statement.execute(named_params! {
@@ -115,6 +115,7 @@ fn update(db: &Connection, alert: &Alert, finding: &Finding) -> Done<()> {
         ":updated_at": alert.updated_at.nanos(),
         ":rule_info": nested::rule(&finding.rule).to_string(),
         ":matches": nested::matches(&finding.matches).to_string(),
+        ":proof": proof::proof(&finding.proof).to_string(),
     })?;
     Ok(())
 }
@@ -235,6 +236,7 @@ pub(super) fn record(db: &Connection, id: AlertId) -> Done<Option<AlertRecord>> 
             alert: read_alert(row)?,
             rule: json(row, "rule_info", nested::read_rule)?,
             matches: json(row, "matches", nested::read_matches)?,
+            proof: json_option(row, "proof", proof::read_proof)?,
             findings: Vec::new(),
             history: Vec::new(),
         })

@@ -57,6 +57,7 @@ pub(super) fn rule(rule: &RuleInfo) -> Json {
         "tags": texts(&rule.tags),
         "false_positives": texts(&rule.false_positives),
         "references": texts(&rule.references),
+        "guide": rule.guide.iter().map(|(language, text)| json!([language.as_str(), text.as_str()])).collect::<Json>(),
     })
 }
 
@@ -71,6 +72,11 @@ pub(super) fn read_rule(json: &Json) -> Option<RuleInfo> {
         tags: read_texts(json.get("tags")?)?,
         false_positives: read_texts(json.get("false_positives")?)?,
         references: read_texts(json.get("references")?)?,
+        // Alerts of older versions have none.
+        guide: match json.get("guide") {
+            Some(guide) => read_pairs(guide, |text| text.as_str().map(CompactString::from))?,
+            None => Vec::new(),
+        },
     })
 }
 

@@ -47,6 +47,18 @@ pub(super) fn json<T>(
     read(&value).ok_or_else(|| unreadable(row, column, "the value has another shape".to_owned()))
 }
 
+/// The same for a column that may be empty.
+pub(super) fn json_option<T>(
+    row: &Row<'_>,
+    column: &str,
+    read: impl FnOnce(&serde_json::Value) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => json(row, column, read).map(Some),
+    }
+}
+
 pub(super) fn unreadable(row: &Row<'_>, column: &str, why: String) -> rusqlite::Error {
     let index = row.as_ref().column_index(column).unwrap_or(0);
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(FromSqlError::Other(why.into())))

@@ -132,6 +132,24 @@ const STEPS: &[&str] = &["
         spool_bytes INTEGER
     ) WITHOUT ROWID;
     CREATE INDEX sources_by_time ON sources (last_seen);
+", "
+    ALTER TABLE alerts ADD COLUMN proof TEXT;
+
+    ALTER TABLE rules ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE rules ADD COLUMN kind TEXT NOT NULL DEFAULT 'event';
+    ALTER TABLE rules ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rules ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;
+    -- They are written anew at each start; rows of an older version lack too much.
+    DELETE FROM rules;
+
+    CREATE TABLE rule_texts (hash BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE rule_health (
+        rule TEXT PRIMARY KEY,
+        canary_at INTEGER,
+        canary_hop TEXT,
+        suppressed INTEGER NOT NULL,
+        suppressed_last INTEGER
+    ) WITHOUT ROWID;
 "];
 
 /// Refuses what is not ours, damaged or too new; brings the rest up to date.

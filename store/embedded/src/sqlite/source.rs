@@ -1,17 +1,11 @@
-//! Senders and the list of rules.
+//! Senders.
 
-use canh_schema::{RuleId, Timestamp};
-use canh_store::state::{
-    OTHER_SOURCES_MAX, RuleCount, RuleLoadError, RuleStatus, RulesOverview, RulesStatus, SourceKind, SourceRecord,
-    SourceReport,
-};
+use canh_store::state::{OTHER_SOURCES_MAX, SourceKind, SourceRecord, SourceReport};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde_json::{Value as Json, json};
 
 use super::row::{int, json, named, text, text_option, time, uint, uint_option};
 use super::{Done, json as nested};
-
-const RULES_LOADED_AT: &str = "rules_loaded_at";
 
 pub(super) fn put_sources(db: &Connection, reports: &[SourceReport]) -> Done<()> {
     for report in reports {
@@ -72,60 +66,4 @@ fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRecord> {
 pub(super) fn sources(db: &Connection) -> Done<Vec<SourceRecord>> {
     let mut statement = db.prepare_cached("SELECT * FROM sources ORDER BY last_seen DESC, id")?;
     Ok(statement.query_map([], read_source)?.collect::<Result<_, _>>()?)
-}
-
-pub(super) fn put_rules_status(db: &Connection, status: &RulesStatus) -> Done<()> {
-    db.execute("DELETE FROM rules", [])?;
-    db.execute("DELETE FROM rule_errors", [])?;
-    let mut put = db.prepare_cached("INSERT INTO rules (id, title, level, tags, file) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for rule in &status.rules {
-        let tags = nested::texts(&rule.tags).to_string();
-        put.execute(params![rule.id.as_str(), rule.title.as_str(), rule.level.name(), tags, rule.file])?;
-    }
-    let mut put =
-        db.prepare_cached("INSERT INTO rule_errors (file, line, column_number, message) VALUES (?1, ?2, ?3, ?4)")?;
-    for error in &status.errors {
-        put.execute(params![error.file, error.line, error.column, error.message])?;
-    }
-    let loaded_at = status.loaded_at.nanos();
-    db.execute("REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![RULES_LOADED_AT, loaded_at])?;
-    Ok(())
-}
-
-pub(super) fn rules_status(db: &Connection) -> Done<Option<RulesOverview>> {
-    let snapshot = db.unchecked_transaction()?;
-    let mut loaded = snapshot.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
-    let Some(loaded_at) = loaded.query_row([RULES_LOADED_AT], |row| time(row, "value")).optional()? else {
-        return Ok(None);
-    };
-    let mut rules = snapshot.prepare_cached(
-        "SELECT rules.*, findings, last_found FROM rules LEFT JOIN rule_counts ON rule_counts.rule = rules.id
-         ORDER BY title, id",
-    )?;
-    let read = |row: &Row<'_>| {
-        let rule = RuleStatus {
-            id: RuleId::new(row.get::<_, String>("id")?),
-            title: text(row, "title")?,
-            level: named(row, "level", |name| name.parse().ok())?,
-            tags: json(row, "tags", nested::read_texts)?,
-            file: row.get("file")?,
-        };
-        let count = RuleCount {
-            findings: uint_option(row, "findings")?.unwrap_or(0),
-            last_found: row.get::<_, Option<i64>>("last_found")?.map(Timestamp::from_nanos),
-        };
-        Ok((rule, count))
-    };
-    let rules = rules.query_map([], read)?.collect::<Result<_, _>>()?;
-    let mut errors = snapshot.prepare_cached("SELECT * FROM rule_errors ORDER BY row")?;
-    let read = |row: &Row<'_>| {
-        Ok(RuleLoadError {
-            file: row.get("file")?,
-            line: row.get("line")?,
-            column: row.get("column_number")?,
-            message: row.get("message")?,
-        })
-    };
-    let errors = errors.query_map([], read)?.collect::<Result<_, _>>()?;
-    Ok(Some(RulesOverview { loaded_at, rules, errors }))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use canh_schema::{EventId, FieldMatch, Finding, FindingId, Level, RuleId, RuleInfo, Timestamp};
+use canh_schema::{EventId, FieldMatch, Finding, FindingId, Level, Proof, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
 
 use super::AuditEntry;
@@ -217,8 +217,9 @@ pub struct AlertRecord {
     pub alert: Alert,
     /// The rule as it was for the finding that came last.
     pub rule: RuleInfo,
-    /// Proof of the finding that came last.
+    /// Proof of the finding that came last, in short and whole. Alerts of older versions have only the short one.
     pub matches: Vec<FieldMatch>,
+    pub proof: Option<Proof>,
     /// Those that came last first, at most [`FINDINGS_PER_ALERT_MAX`](super::FINDINGS_PER_ALERT_MAX).
     pub findings: Vec<AlertFinding>,
     /// Oldest first.

@@ -1,15 +1,15 @@
 //! What every [`StateStore`] promises, as tests. A backend calls [`run`] from a test of its own.
 
 use canh_schema::{
-    AgentId, BatchId, EventId, FieldMatch, Finding, FindingId, Level, Position, RuleHash, RuleId, RuleInfo, Timestamp,
-    Value,
+    AgentId, BatchId, Compared, ConditionPart, EventHash, EventId, Explained, FieldMatch, Finding, FindingId, Level,
+    Position, Proof, RuleHash, RuleId, RuleInfo, Timestamp, Value,
 };
 use compact_str::CompactString;
 
 use super::{
-    AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CloseReason,
-    EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, Role, RuleLoadError, RuleStatus,
-    RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
+    AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CanaryHop,
+    CloseReason, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, Role, RuleHealth,
+    RuleLoadError, RuleStatus, RuleText, RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
 };
 
 /// Text that breaks whoever puts values into a language instead of beside it.
@@ -38,6 +38,7 @@ pub async fn run<S: StateStore>(open: impl AsyncFn() -> S) {
     senders_add_up(open().await).await;
     forged_senders_are_forgotten(open().await).await;
     rules_are_listed_with_their_findings(open().await).await;
+    texts_of_rules_are_kept_by_their_hash(open().await).await;
     hostile_texts_come_back_unchanged(open().await).await;
 }
 
@@ -65,6 +66,7 @@ pub fn finding(rule: &str, host: &str, n: u32) -> Finding {
             tags: vec!["attack.t1110".into()],
             false_positives: vec!["backup".into()],
             references: vec!["https://example.org/".into()],
+            guide: vec![("vi".into(), "xem máy chủ".into())],
             id: rule,
         },
         time: at(n.into()),
@@ -79,6 +81,31 @@ pub fn finding(rule: &str, host: &str, n: u32) -> Finding {
             pattern: "\\cmd.exe".into(),
             value: Value::List(vec![Value::Null, Value::Integer(i64::from(n)), Value::Float(0.5), Value::from("x")]),
         }],
+        proof: proof(n),
+    }
+}
+
+/// A condition with every sort of part.
+fn proof(n: u32) -> Proof {
+    let compared = |holds: bool, value: Option<Value>| Explained {
+        holds,
+        part: ConditionPart::Compared(Compared {
+            selection: "selection".into(),
+            field: "Image".into(),
+            modifiers: "endswith".into(),
+            patterns: vec!["\\cmd.exe".into()],
+            patterns_total: 3,
+            value,
+        }),
+    };
+    let not = Explained { holds: true, part: ConditionPart::Not(Box::new(compared(false, None))) };
+    let left_out = Explained { holds: false, part: ConditionPart::LeftOut(2) };
+    let any = Explained { holds: true, part: ConditionPart::Any(vec![compared(true, Some(Value::Float(0.5))), left_out]) };
+    let some = Explained { holds: false, part: ConditionPart::AtLeast(2, vec![compared(true, Some(Value::Null))]) };
+    Proof {
+        mapping_version: 1,
+        condition: Explained { holds: true, part: ConditionPart::All(vec![not, any, some]) },
+        event_hashes: vec![EventHash::of(&n.to_le_bytes())],
     }
 }
 
@@ -257,6 +284,7 @@ async fn an_alert_keeps_its_proof(state: impl StateStore) {
     let last = findings.last().expect("not empty");
     assert_eq!(record.rule, last.rule);
     assert_eq!(record.matches, last.matches);
+    assert_eq!(record.proof.as_ref(), Some(&last.proof));
     assert_eq!(record.alert.count, u64::from(many));
     assert_eq!(record.findings.len(), FINDINGS_PER_ALERT_MAX);
     let kept: Vec<_> = record.findings.iter().map(|kept| (kept.id, kept.time, kept.events.clone())).collect();
@@ -396,6 +424,10 @@ async fn rules_are_listed_with_their_findings(state: impl StateStore) {
         level: Level::Critical,
         tags: vec!["attack.t1059".into()],
         file: "linux/x.yml".to_owned(),
+        hash: RuleHash::of(id.as_bytes()),
+        kind: "event_count".into(),
+        quiet: id == "r1",
+        samples: 3,
     };
     let error = RuleLoadError { file: HOSTILE.to_owned(), line: Some(3), column: None, message: "no title".to_owned() };
     let gone = RulesStatus { loaded_at: at(1), rules: vec![rule("gone", "gone")], errors: vec![error.clone()] };
@@ -407,8 +439,29 @@ async fn rules_are_listed_with_their_findings(state: impl StateStore) {
     let overview = state.rules_status().await.expect("read").expect("is there");
     assert_eq!((overview.loaded_at, &overview.errors), (at(2), &vec![error]));
     let rules: Vec<_> =
-        overview.rules.iter().map(|(rule, count)| (rule.clone(), count.findings, count.last_found)).collect();
+        overview.rules.iter().map(|(rule, count, _)| (rule.clone(), count.findings, count.last_found)).collect();
     assert_eq!(rules, [(rule("r1", "a"), 2, Some(at(4))), (rule("r2", "b"), 0, None)]);
+
+    let health = RuleHealth {
+        canary: Some((at(9), CanaryHop::Rule)),
+        suppressed: 7,
+        suppressed_last: Some(at(8)),
+    };
+    state.put_rule_health(&[(RuleId::new("r1"), RuleHealth::default())]).await.expect("put");
+    state.put_rule_health(&[(RuleId::new("r1"), health.clone())]).await.expect("put");
+    let overview = state.rules_status().await.expect("read").expect("is there");
+    let kept: Vec<RuleHealth> = overview.rules.into_iter().map(|(_, _, health)| health).collect();
+    assert_eq!(kept, [health, RuleHealth::default()]);
+}
+
+async fn texts_of_rules_are_kept_by_their_hash(state: impl StateStore) {
+    let text = |text: &str| RuleText { hash: RuleHash::of(text.as_bytes()), text: text.to_owned() };
+    let (one, other) = (text("title: a"), text(HOSTILE));
+    assert_eq!(state.rule_text(one.hash).await.expect("read"), None);
+    state.put_rule_texts(std::slice::from_ref(&one)).await.expect("put");
+    state.put_rule_texts(&[other.clone(), one.clone()]).await.expect("put");
+    assert_eq!(state.rule_text(one.hash).await.expect("read"), Some(one));
+    assert_eq!(state.rule_text(other.hash).await.expect("read"), Some(other));
 }
 
 async fn hostile_texts_come_back_unchanged(state: impl StateStore) {

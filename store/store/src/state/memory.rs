@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use async_trait::async_trait;
-use canh_schema::{FieldMatch, Finding, FindingId, Position, RuleId, RuleInfo, Timestamp};
+use canh_schema::{FieldMatch, Finding, FindingId, Position, Proof, RuleHash, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use super::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertEntity, AlertFilter, AlertFinding, AlertId, AlertList,
     AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, FINDING_IDS_PER_ALERT_MAX, FINDINGS_PER_ALERT_MAX,
-    FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RulesOverview, RulesStatus,
+    FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth, RuleStatus, RuleText, RulesOverview, RulesStatus,
     SecretHash, Session, SourceKind, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 
@@ -37,6 +37,8 @@ struct Inner {
     rule_counts: HashMap<RuleId, RuleCount>,
     sources: BTreeMap<CompactString, SourceRecord>,
     rules: Option<RulesStatus>,
+    rule_texts: HashMap<RuleHash, String>,
+    rule_health: HashMap<RuleId, RuleHealth>,
     audit: Vec<AuditEntry>,
 }
 
@@ -44,6 +46,7 @@ struct Kept {
     alert: Alert,
     rule: RuleInfo,
     matches: Vec<FieldMatch>,
+    proof: Option<Proof>,
     /// Newest first.
     findings: VecDeque<AlertFinding>,
     /// Newest first.
@@ -95,6 +98,7 @@ impl Inner {
         let Some(kept) = self.alerts.get_mut(row) else { return };
         kept.rule = finding.rule.clone();
         kept.matches.clone_from(&finding.matches);
+        kept.proof = Some(finding.proof.clone());
         kept.findings.push_front(AlertFinding { id: finding.id, time: finding.time, events: finding.events.clone() });
         kept.findings.truncate(FINDINGS_PER_ALERT_MAX);
         kept.ids.push_front(finding.id);
@@ -160,6 +164,7 @@ impl Kept {
             alert: Alert::opened(id, finding, now),
             rule: finding.rule.clone(),
             matches: Vec::new(),
+            proof: None,
             findings: VecDeque::new(),
             ids: VecDeque::new(),
             history: vec![HistoryEntry { at: now, who: None, change: opened }],
@@ -335,6 +340,7 @@ impl StateStore for MemoryState {
             alert: kept.alert.clone(),
             rule: kept.rule.clone(),
             matches: kept.matches.clone(),
+            proof: kept.proof.clone(),
             findings: kept.findings.iter().cloned().collect(),
             history: kept.history.clone(),
         }))
@@ -380,13 +386,32 @@ impl StateStore for MemoryState {
         Ok(())
     }
 
+    async fn put_rule_texts(&self, texts: &[RuleText]) -> Result<(), StateError> {
+        let mut inner = self.inner.lock();
+        for text in texts {
+            inner.rule_texts.entry(text.hash).or_insert_with(|| text.text.clone());
+        }
+        Ok(())
+    }
+
+    async fn rule_text(&self, hash: RuleHash) -> Result<Option<RuleText>, StateError> {
+        Ok(self.inner.lock().rule_texts.get(&hash).map(|text| RuleText { hash, text: text.clone() }))
+    }
+
+    async fn put_rule_health(&self, health: &[(RuleId, RuleHealth)]) -> Result<(), StateError> {
+        self.inner.lock().rule_health.extend(health.iter().cloned());
+        Ok(())
+    }
+
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError> {
         let inner = self.inner.lock();
         let Some(status) = inner.rules.clone() else { return Ok(None) };
         let count = |id: &RuleId| inner.rule_counts.get(id).copied().unwrap_or_default();
-        let mut rules: Vec<_> = status.rules.into_iter().map(|rule| (count(&rule.id), rule)).collect();
-        rules.sort_by(|(_, left), (_, right)| (&left.title, &left.id).cmp(&(&right.title, &right.id)));
-        let rules = rules.into_iter().map(|(count, rule)| (rule, count)).collect();
+        let health = |id: &RuleId| inner.rule_health.get(id).cloned().unwrap_or_default();
+        let mut rules: Vec<_> = status.rules;
+        rules.sort_by(|left, right| (&left.title, &left.id).cmp(&(&right.title, &right.id)));
+        let with = |rule: RuleStatus| (count(&rule.id), health(&rule.id), rule);
+        let rules = rules.into_iter().map(with).map(|(count, health, rule)| (rule, count, health)).collect();
         Ok(Some(RulesOverview { loaded_at: status.loaded_at, rules, errors: status.errors }))
     }
 

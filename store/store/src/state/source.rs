@@ -1,6 +1,6 @@
-//! Who sends events, and which rules look at them.
+//! Who sends events.
 
-use canh_schema::{Level, RuleId, Timestamp};
+use canh_schema::Timestamp;
 use compact_str::CompactString;
 
 /// Which door a sender uses.
@@ -101,47 +101,4 @@ impl SourceRecord {
         }
         self.spool_bytes = report.spool_bytes.or(self.spool_bytes);
     }
-}
-
-/// The outcome of loading rules.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RulesStatus {
-    pub loaded_at: Timestamp,
-    pub rules: Vec<RuleStatus>,
-    pub errors: Vec<RuleLoadError>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RuleStatus {
-    pub id: RuleId,
-    pub title: CompactString,
-    pub level: Level,
-    pub tags: Vec<CompactString>,
-    /// Relative to the directory of rules.
-    pub file: String,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RuleLoadError {
-    pub file: String,
-    /// Counted from 1.
-    pub line: Option<u32>,
-    pub column: Option<u32>,
-    pub message: String,
-}
-
-/// Loaded rules with their findings.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RulesOverview {
-    pub loaded_at: Timestamp,
-    /// By title.
-    pub rules: Vec<(RuleStatus, RuleCount)>,
-    pub errors: Vec<RuleLoadError>,
-}
-
-/// How often a rule has found something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RuleCount {
-    pub findings: u64,
-    pub last_found: Option<Timestamp>,
 }

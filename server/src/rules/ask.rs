@@ -1,0 +1,231 @@
+//! `canh rules explain`, `rules backtest` and `alerts verify`: what rules say of events, now and again later.
+
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
+use canh_detection::{Engine, EngineConfig, MAPPING_VERSION, RuleSet};
+use canh_schema::{Event, EventBatch, EventHash, Finding, Position, RuleHash, Timestamp};
+use canh_store::codec;
+use serde_json::{Value, json};
+
+use super::show;
+use crate::cli::{BacktestArgs, ExplainArgs, VerifyArgs};
+use crate::client::{Client, Follow};
+use crate::hunt::span;
+use crate::terminal::{colours, safe, safe_lines};
+
+/// Longer than anything is waited for.
+const AGES: Duration = Duration::from_secs(400 * 86_400);
+
+/// `true` if the rule holds for (one of) the events.
+pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<bool> {
+    if Path::new(&args.rule).is_file() {
+        return explain_file(args);
+    }
+    let client = Client::of(&args.data.data)?;
+    let path = format!("/api/v1/rules/{}/explain", args.rule);
+    let said = client.get(&path, &[("event", &args.event)])?;
+    print_explanation(&said);
+    Ok(said["holds"] == true)
+}
+
+fn print_explanation(said: &Value) {
+    for check in said["checks"].as_array().into_iter().flatten() {
+        let rule = safe(check["rule_id"].as_str().unwrap_or_default());
+        let verdict = if check["condition"]["holds"] == true { "holds" } else { "does not hold" };
+        println!("rule {rule}: the condition {verdict}");
+        if check["source_fits"] != true {
+            let wanted = safe(check["wanted"].as_str().unwrap_or_default());
+            println!("  but the rule wants events of {wanted}, and this is none: it never looks at it");
+        }
+        print!("{}", show::condition(&check["condition"], colours()));
+    }
+}
+
+/// A rule file and a file of raw records, without a server.
+fn explain_file(args: &ExplainArgs) -> anyhow::Result<bool> {
+    let text = fs::read_to_string(&args.rule).with_context(|| format!("cannot read `{}`", args.rule))?;
+    let raw = fs::read(&args.event).with_context(|| {
+        format!("cannot read `{}`; with a rule file, give a file with raw records instead of an id", args.event)
+    })?;
+    let mut set = RuleSet::from_text(&args.rule, &text);
+    set.link();
+    anyhow::ensure!(set.errors.is_empty(), "{}", set.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    let mut envelope = Envelope::new(Door::Import, Timestamp::now(), Framing::Lines, Bytes::from(raw));
+    envelope.format = args.format.as_deref().map(Into::into);
+    let batch = decode(&envelope, Position::new(1), 1, &DecodeSettings::default());
+    let rules: Vec<_> = set.rules.iter().map(|rule| rule.info.id.clone()).collect();
+    let mut engine = Engine::new(set, EngineConfig::default());
+    let mut holds = false;
+    for (number, event) in (1..).zip(&batch.events) {
+        println!("record {number}:");
+        for rule in &rules {
+            if let Some(said) = engine.explain(rule, event) {
+                holds |= said.holds();
+                print_explanation(&canh_console::explanation_json(rule, said));
+            }
+        }
+    }
+    Ok(holds)
+}
+
+pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<()> {
+    let client = Client::of(&args.data.data)?;
+    let text = if Path::new(&args.rule).is_file() {
+        fs::read_to_string(&args.rule).with_context(|| format!("cannot read `{}`", args.rule))?
+    } else {
+        let rule = client.get(&format!("/api/v1/rules/{}", args.rule), &[])?;
+        rule["text"].as_str().context("the server has no text of this rule")?.to_owned()
+    };
+    let now = Timestamp::now();
+    let request = json!({"text": text, "from": now.saturating_sub(span(&args.since)?).to_string(), "to": now.to_string()});
+    let progress = std::io::stderr().is_terminal();
+    let mut result = None;
+    client.follow_post("/api/v1/rules/backtest", &request, |name, data| {
+        let said: Value = serde_json::from_str(data).unwrap_or(Value::String(data.to_owned()));
+        match name {
+            "progress" if progress => {
+                let done = said["done"].as_f64().unwrap_or(0.0) * 100.0;
+                eprint!("\r{done:5.1} %  {} events, {} matter ", said["events"], said["kept"]);
+                let _ = std::io::stderr().flush();
+            }
+            "result" => {
+                result = Some(said);
+                return Ok(Follow::Stop);
+            }
+            "error" => anyhow::bail!("the server gave up: {}", safe(data)),
+            _ => (),
+        }
+        Ok(Follow::On)
+    })?;
+    if progress {
+        eprint!("\r\x1b[K");
+    }
+    let result = result.context("the server ended the run without a result")?;
+    if args.json {
+        println!("{result}");
+    } else {
+        print_backtest(&result);
+    }
+    Ok(())
+}
+
+fn print_backtest(result: &Value) {
+    let text = |value: &Value| safe(value.as_str().unwrap_or_default()).into_owned();
+    println!(
+        "{} to {}: {} events read, {} matter, {} findings, {} alerts ({:.1} a day)",
+        text(result.get("oldest").unwrap_or(&result["from"])),
+        text(&result["to"]),
+        result["events"],
+        result["kept"],
+        result["findings"],
+        result["alerts"],
+        result["alerts_per_day"].as_f64().unwrap_or(0.0)
+    );
+    if result["left_out"].as_u64().unwrap_or(0) > 0 {
+        println!("warning: {} events or pages were left out, so the result is too small", result["left_out"]);
+    }
+    for day in result["days"].as_array().into_iter().flatten() {
+        println!("  {}  {:>6} findings {:>6} alerts", text(&day["day"]), day["findings"], day["alerts"]);
+    }
+    for example in result["examples"].as_array().into_iter().flatten().take(5) {
+        let named = |name: &str| text(&example[name]);
+        println!("  e.g. {}  {}  {} {} {}", named("time"), named("title"), named("host"), named("user"), named("source_ip"));
+    }
+}
+
+/// Judges the newest finding of an alert again, with the rule's text and the events of its day. `true` if the verdict is
+/// the same.
+pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
+    let evidence: Value = match &args.evidence {
+        Some(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+            serde_json::from_str(&text).with_context(|| format!("`{}` is no evidence", file.display()))?
+        }
+        None => {
+            let id = args.id.context("name an alert, or a file with --evidence")?;
+            Client::of(&args.data.data)?.get(&format!("/api/v1/alerts/{id}/evidence"), &[])?
+        }
+    };
+    if let Some(file) = &args.save {
+        fs::write(file, evidence.to_string()).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    let mut wrong = Vec::new();
+    match judge(&evidence, &mut wrong) {
+        Ok(()) => (),
+        Err(error) => wrong.push(format!("{error:#}")),
+    }
+    for problem in &wrong {
+        println!("differs: {}", safe_lines(problem));
+    }
+    if wrong.is_empty() {
+        println!("verified: the rule's text, every event and the verdict are what they were");
+        print!("{}", show::condition(&evidence["condition"], colours()));
+    }
+    Ok(wrong.is_empty())
+}
+
+fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let text = |name: &str| evidence[name].as_str().unwrap_or_default();
+    let rule_text = evidence["rule_text"].as_str().context("the rule's text was not kept")?;
+    let (rule_id, rule_hash) = (text("rule_id"), text("rule_hash"));
+    if RuleHash::of(rule_text.as_bytes()).to_string() != rule_hash
+        && RuleHash::of(rule_text.trim_end().as_bytes()).to_string() != rule_hash
+    {
+        wrong.push(format!("the rule's text does not have the hash {rule_hash}"));
+    }
+    if evidence["mapping_version"] != MAPPING_VERSION {
+        wrong.push(format!(
+            "field mappings have version {MAPPING_VERSION} here and had version {} then",
+            evidence["mapping_version"]
+        ));
+    }
+    let mut events: Vec<Event> = Vec::new();
+    for event in evidence["events"].as_array().into_iter().flatten() {
+        let id = event["id"].as_str().unwrap_or_default();
+        let Some(encoded) = event["encoded"].as_str() else {
+            wrong.push(format!("event {id} is no longer in the store"));
+            continue;
+        };
+        let bytes = STANDARD.decode(encoded).with_context(|| format!("event {id} is not base64"))?;
+        let decoded = codec::decode(&bytes).with_context(|| format!("event {id} cannot be read"))?;
+        if EventHash::of(&decoded.raw).to_string() != event["hash"].as_str().unwrap_or_default() {
+            wrong.push(format!("event {id} is not what it was: its bytes have another hash"));
+        }
+        if decoded.id.to_string() != id {
+            wrong.push(format!("event {id} carries the id {}", decoded.id));
+        }
+        events.push(decoded);
+    }
+    events.sort_by_key(|event| (event.received, event.id));
+    let mut set = RuleSet::from_text("evidence", rule_text);
+    set.link();
+    let mut engine = Engine::new(set, EngineConfig::default());
+    let mut found: Vec<Finding> = Vec::new();
+    let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);
+    engine.evaluate(&EventBatch { position: Position::new(1), events }, &mut found);
+    if engine.remembers() {
+        // An absence shows only when time passes.
+        engine.tick(last + AGES, &mut found);
+    }
+    let same_rule = |finding: &&Finding| finding.rule.id.as_str() == rule_id;
+    let Some(again) = found.iter().rev().find(same_rule) else {
+        wrong.push(format!("the rule `{rule_id}` does not fire on these events"));
+        return Ok(());
+    };
+    let condition = canh_console::condition_json(again.proof.condition.clone());
+    if condition != evidence["condition"] {
+        wrong.push("the rule fires, but by another branch of its condition or with other values".to_owned());
+    }
+    if again.id.to_string() != text("finding_id") {
+        wrong.push("the rule fires, but on other events than the finding names".to_owned());
+    }
+    Ok(())
+}
