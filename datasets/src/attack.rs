@@ -62,7 +62,11 @@ fn brute_force(clock: &Clock, random: &mut StdRng, output: &mut Output) -> Step 
         host: "API-Svr",
         start,
         end,
-        rules: &["9c1f7a0e-53c4-4b53-8f0e-6a0f4e0b7a11", "4e7a9b52-2d1c-4f59-9a86-0d6c7d1e5b22"],
+        rules: &[
+            "9c1f7a0e-53c4-4b53-8f0e-6a0f4e0b7a11",
+            "4e7a9b52-2d1c-4f59-9a86-0d6c7d1e5b22",
+            "18f0b1cf-df59-478b-bd42-f0448e5bd0c1",
+        ],
     }
 }
 

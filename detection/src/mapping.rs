@@ -128,6 +128,40 @@ const FIREWALL: &[(&str, &[&str])] = &[
     ("protocol", &["network.transport"]),
 ];
 
+/// Values of sshd's lines that have no field of the catalogue.
+const SSHD: &[(&str, &[&str])] = &[
+    ("ssh.method", &[]),
+    ("ssh.key", &[]),
+    ("ssh.version", &[]),
+    ("ssh.session", &[]),
+    ("ssh.subsystem", &[]),
+    ("ssh.target", &[]),
+    ("ssh.target_port", &[]),
+    ("syslog.repeated", &[]),
+];
+
+/// The same for programs that deal with accounts, and for PAM's modules.
+const AUTH: &[(&str, &[&str])] = &[
+    ("account.uid", &[]),
+    ("account.gid", &[]),
+    ("account.home", &[]),
+    ("account.shell", &[]),
+    ("account.what", &[]),
+    ("account.from", &[]),
+    ("account.to", &[]),
+    ("su.tty", &[]),
+    ("login.tty", &[]),
+    ("pam.module", &[]),
+    ("pam.service", &[]),
+    ("pam.type", &[]),
+    ("pam.rhost", &[]),
+    ("pam.ruser", &[]),
+    ("pam.tty", &[]),
+    ("ssh.method", &[]),
+    ("COMMAND", &["process.command_line"]),
+    ("USER", &["user.target.name"]),
+];
+
 /// Every log source with field names of its own. An event takes the names of all mappings that fit it.
 pub static MAPPINGS: &[Mapping] = &[
     // Security 4688 says the same as Sysmon 1 in other words (SigmaHQ, tests/thor.yml).
@@ -141,8 +175,8 @@ pub static MAPPINGS: &[Mapping] = &[
         .category("file_event"),
     open(CONNECTION).product("linux").category("network_connection"),
     open(&[]).product("linux").service("auditd"),
-    closed(&[]).product("linux").service("sshd"),
-    closed(&[]).product("linux").service("auth"),
+    closed(SSHD).product("linux").service("sshd"),
+    closed(AUTH).product("linux").service("auth"),
     closed(&[
         ("USER", &["user.target.name"]),
         ("COMMAND", &["process.command_line"]),

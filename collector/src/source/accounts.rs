@@ -106,6 +106,7 @@ table!(
         line("session_end", Unsaid, "session", "Session {session.id} logged out."),
         line("service_failed", Failure, "process", "Failed to start {service.name}."),
         line("service_failed", Failure, "process", "{service.name}: Failed with result '{event.reason}'"),
+        line("service_failed", Failure, "process", "Unit {service.name} entered failed state."),
         line("service_failed", Failure, "process", "{service.name}: Main process exited, code={event.reason}"),
         line("service_start", Success, "process", "Started {service.name}."),
         line("service_stop", Success, "process", "Stopped {service.name}."),

@@ -1,10 +1,11 @@
-//! Lines of the kernel. Packets that a rule of iptables or nftables logs become network events.
+//! Lines of the kernel. Packets that a rule of iptables or nftables logs become network events; the rest is looked up in
+//! the table of troubles.
 
 use canh_schema::{Event, FieldId, Value, field};
 use compact_str::{CompactString, format_compact};
 
-use super::project;
 use super::template::{Outcome, describe};
+use super::{kernel_troubles, project};
 
 /// What the kernel calls the values of a packet, and their field.
 const FIELDS: &[(&str, FieldId)] = &[
@@ -25,6 +26,7 @@ const VALUES_MAX: usize = 64;
 pub(crate) fn apply(event: &mut Event, message: &str) {
     let is_packet = message.contains("SRC=") && message.contains("DST=") && message.contains("PROTO=");
     if !is_packet {
+        kernel_troubles::TABLE.apply(event, kernel_troubles::unstamped(message));
         return;
     }
     let start = message.find("IN=").unwrap_or(0);

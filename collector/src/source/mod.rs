@@ -9,6 +9,7 @@ mod devices;
 mod filterlog;
 mod fortigate;
 mod kernel;
+mod kernel_troubles;
 mod mikrotik;
 mod name_servers;
 mod pam;

@@ -125,6 +125,29 @@ static LINES: &[Line] = &[
     line("ssh_start", Unsaid, "process", "Server listening on {destination.ip} port {destination.port}"),
     line("ssh_stop", Unsaid, "process", "Received signal {ssh.signal}; {event.reason}"),
     line("ssh_subsystem", Unsaid, "session", "subsystem request for {ssh.subsystem} by user {user.name}"),
+    // Forwarding (channels.c, serverloop.c): who tunnels is known by the process of the session only.
+    line("ssh_forward", Failure, NET, "error: connect_to {ssh.target*} port {ssh.target_port}: failed."),
+    line("ssh_forward", Failure, NET, "error: connect_to {ssh.target}: unknown host ({event.reason}"),
+    line(
+        "ssh_forward_refused",
+        Failure,
+        NET,
+        "refused local port forward: originator {source.ip} port {source.port}, target {ssh.target*} port {ssh.target_port}",
+    ),
+    line(
+        "ssh_forward_refused",
+        Failure,
+        NET,
+        "Received request to connect to host {ssh.target*} port {ssh.target_port}, but the request was denied.",
+    ),
+    line("ssh_throttle", Failure, NET, "error: beginning MaxStartups throttling"),
+    line(
+        "ssh_throttle",
+        Failure,
+        NET,
+        "drop connection #{ssh.count} from [{source.ip}]:{source.port} on [{destination.ip}]:{destination.port} past MaxStartups",
+    ),
+    line("ssh_probe", Failure, NET, "Protocol major versions differ for {source.ip} port {source.port}: {ssh.version}"),
 ];
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(LINES));

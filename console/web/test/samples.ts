@@ -71,10 +71,32 @@ export function sampleDetail(alert: Schemas['AlertView']): Schemas['AlertDetail'
       attack: [],
       false_positives: ['A forgotten password'],
       references: ['https://example.org/a', 'javascript:alert(1)'],
+      guide: { en: 'Look at the host first.', vi: 'Xem máy chủ trước.' },
     },
     matches: [
       { selection: 'failed', field: 'message', modifiers: 'contains', pattern: 'Failed', value: 'Failed password', cut: false },
     ],
+    condition: {
+      holds: true,
+      kind: 'all',
+      parts: [
+        {
+          holds: true,
+          kind: 'compared',
+          compared: {
+            selection: 'failed',
+            field: 'message',
+            modifiers: 'contains',
+            patterns: ['Failed'],
+            patterns_total: 1,
+            present: true,
+            value: 'Failed password',
+            cut: false,
+          },
+        },
+        { holds: false, kind: 'left_out', count: 2 },
+      ],
+    },
     findings: [],
     event_ids: [EVENT_ID],
     history: [],

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use canh_schema::RuleHash;
 use compact_str::CompactString;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -129,7 +128,7 @@ impl RuleSet {
         for index in 0..self.rules.len() {
             let text = self.whole_text(index);
             if text.trim_end() != self.rules[index].text.trim_end() {
-                Arc::make_mut(&mut self.rules[index].info).hash = RuleHash::of(text.as_bytes());
+                Arc::make_mut(&mut self.rules[index].info).hash = super::parse::hash_of(&text);
             }
         }
     }

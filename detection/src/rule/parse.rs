@@ -90,7 +90,7 @@ fn action(text: &str) -> Option<&str> {
 fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
     let whole = format!("{before}{}", source.text);
     if behaviour::is_behaviour(source.text) {
-        match behaviour::behaviour(RuleHash::of(whole.as_bytes()), source) {
+        match behaviour::behaviour(hash_of(&whole), source) {
             Ok(rule) => out.rules.push(rule),
             Err(error) => out.diagnostics.push(error),
         }
@@ -110,7 +110,7 @@ fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
             return;
         }
     };
-    let hash = RuleHash::of(whole.as_bytes());
+    let hash = hash_of(&whole);
     let loaded = out.rules.len() + out.filters.len();
     let mut found = Vec::new();
     for rule in collection.rules.into_iter().skip(earlier_rules.0) {
@@ -140,6 +140,11 @@ fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
         found.push(diagnostic);
     }
     out.diagnostics.extend(found);
+}
+
+/// White space at the end is the business of the file.
+pub(super) fn hash_of(text: &str) -> RuleHash {
+    RuleHash::of(text.trim_end().as_bytes())
 }
 
 fn event_rule(

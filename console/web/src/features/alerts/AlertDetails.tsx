@@ -39,7 +39,7 @@ export function AlertDetails({ id, onDismiss, ...actions }: AlertDetailsProps) {
       {(detail) => (
         <article className={query.isPlaceholderData ? styles.stale : styles.detail}>
           <Head detail={detail} onDismiss={onDismiss} {...actions} />
-          <Why matches={detail.matches} />
+          <Why matches={detail.matches} condition={detail.condition} />
           <AlertEvents detail={detail} />
           <RuleText rule={detail.rule} />
           <AlertHistory entries={detail.history} />

@@ -35,6 +35,9 @@ test('details show why: condition, pattern and value, the events, and what is kn
   expect(await within(details).findByText('<38>Failed password for root')).toBeVisible()
   expect(within(details).getByText('1 event is no longer in the store.')).toBeVisible()
   expect(within(details).getByText('A forgotten password')).toBeVisible()
+  expect(within(details).getByText('Look at the host first.')).toBeVisible()
+  await user.click(why.getByText('The whole condition'))
+  expect(why.getByText('2 more parts, which decide nothing here')).toBeVisible()
   expect(address()).toBe('/alerts?alert=7&view=open')
 })
 

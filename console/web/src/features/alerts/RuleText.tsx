@@ -4,6 +4,7 @@ import { IconExternalLink } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
 
 import { CopyAction } from '~/ui/CopyAction'
+import { useReader } from '~/ui/reader'
 import { visibleText } from '~/ui/visible'
 import { AnchorLink } from '~/url/links'
 import styles from './alerts.module.css'
@@ -17,12 +18,20 @@ function webAddress(text: string): string | null {
 
 export function RuleText({ rule }: { rule: AlertDetail['rule'] }) {
   const { t } = useTranslation()
+  const { language } = useReader()
+  const guide = rule.guide[language] ?? rule.guide.en ?? Object.values(rule.guide)[0]
   return (
     <section className={styles.section} aria-labelledby="alert-rule">
       <h3 id="alert-rule" className={styles.sectionTitle}>
         {t('alerts.rule')}
       </h3>
       <p className={styles.description}>{rule.description ? visibleText(rule.description) : t('alerts.noDescription')}</p>
+      {guide && (
+        <>
+          <h4 className={styles.subtitle}>{t('alerts.guide')}</h4>
+          <p className={styles.guide}>{visibleText(guide)}</p>
+        </>
+      )}
       <h4 className={styles.subtitle}>{t('alerts.falsePositives')}</h4>
       {rule.false_positives.length === 0 ? (
         <p className={styles.quiet}>{t('alerts.noFalsePositives')}</p>

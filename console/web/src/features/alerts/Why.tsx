@@ -6,6 +6,7 @@ import type { Schemas } from '~/api/client'
 import { LogBlock } from '~/ui/LogText'
 import { visibleText } from '~/ui/visible'
 import styles from './alerts.module.css'
+import { Condition } from './Condition'
 
 type Match = Schemas['FieldMatchView']
 
@@ -16,7 +17,7 @@ function valueText(value: unknown): string {
   return value === null || value === undefined ? '∅' : JSON.stringify(value)
 }
 
-export function Why({ matches }: { matches: Match[] }) {
+export function Why({ matches, condition }: { matches: Match[]; condition?: Schemas['ExplainedView'] | null | undefined }) {
   const { t } = useTranslation()
   return (
     <section className={styles.section} aria-labelledby="why">
@@ -46,6 +47,12 @@ export function Why({ matches }: { matches: Match[] }) {
             </table>
           </div>
         </>
+      )}
+      {condition && (
+        <details className={styles.whole}>
+          <summary>{t('alerts.condition.title')}</summary>
+          <Condition condition={condition} />
+        </details>
       )}
     </section>
   )

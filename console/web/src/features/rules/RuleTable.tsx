@@ -10,6 +10,7 @@ import { Tags } from '~/ui/Tags'
 import { AgoText } from '~/ui/TimeText'
 import { visibleText } from '~/ui/visible'
 import { AnchorLink } from '~/url/links'
+import { RuleProof } from './RuleProof'
 import styles from './rules.module.css'
 
 type Rule = Schemas['RuleView']
@@ -51,6 +52,12 @@ export function RuleTable({ rules }: { rules: Rule[] }) {
         track: 'minmax(170px, 1fr)', min: 170,
       },
       {
+        id: 'proof',
+        header: t('rules.proof'),
+        cell: (row) => <RuleProof rule={row} />,
+        track: '150px', min: 150,
+      },
+      {
         id: 'findings',
         header: t('rules.findings'),
         cell: (row) => <Findings rule={row} />,
@@ -67,7 +74,7 @@ export function RuleTable({ rules }: { rules: Rule[] }) {
       rowId={(rule) => `${rule.file}/${rule.id}`}
       rowHeight={46}
       card={(rule) => <RuleCard rule={rule} folder={folder} />}
-      cardHeight={98}
+      cardHeight={136}
     />
   )
 }
@@ -121,6 +128,7 @@ function RuleCard({ rule, folder }: { rule: Rule; folder: string }) {
         <Findings rule={rule} />
       </div>
       <Title rule={rule} folder={folder} />
+      <RuleProof rule={rule} />
     </div>
   )
 }

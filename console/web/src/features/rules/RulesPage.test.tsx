@@ -6,7 +6,7 @@ import { MockApi, Refusal } from '~test/mockApi'
 import { renderApp } from '~test/renderApp'
 
 function rule(change: Partial<Schemas['RuleView']>): Schemas['RuleView'] {
-  return { id: 'r1', title: 'SSH brute force', level: 'high', tags: [], file: 'ssh.yml', findings: 0, ...change }
+  return { id: 'r1', title: 'SSH brute force', level: 'high', tags: [], file: 'ssh.yml', findings: 0, kind: 'event', quiet: false, samples: 3, suppressed: 0, ...change }
 }
 
 test('rules that do not load are shown with file, line and column', async () => {
@@ -42,4 +42,18 @@ test('says that the role may not see it', async () => {
   new MockApi().on('GET /rules', new Refusal(403, 'your role may not do this'))
   renderApp('/rules')
   expect(await screen.findByText('You may not see this')).toBeVisible()
+})
+
+test('a rule whose sample was lost on the way says so, and a noisy one how much was not kept', async () => {
+  const at = '2026-01-31T01:00:00Z'
+  const items = [
+    rule({ canary: 'fired', canary_at: at }),
+    rule({ id: 'r2', title: 'Web shell', canary: 'rule', canary_at: at, samples: 0, suppressed: 12 }),
+  ]
+  new MockApi().on('GET /rules', { items, errors: [] })
+  renderApp('/rules')
+  expect(await screen.findByText('fires')).toHaveAttribute('title', expect.stringContaining('the rule fired'))
+  expect(screen.getByText('silent')).toHaveAttribute('title', expect.stringContaining('did not fire'))
+  expect(screen.getByText('12 over budget')).toBeVisible()
+  expect(screen.getByText('no samples')).toBeVisible()
 })
