@@ -46,15 +46,8 @@ pub enum Door {
 }
 
 impl Door {
-    pub const ALL: [Self; 7] = [
-        Self::OtlpGrpc,
-        Self::OtlpHttp,
-        Self::Ndjson,
-        Self::SyslogUdp,
-        Self::SyslogTcp,
-        Self::Import,
-        Self::Canary,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::OtlpGrpc, Self::OtlpHttp, Self::Ndjson, Self::SyslogUdp, Self::SyslogTcp, Self::Import, Self::Canary];
 
     /// The name in configuration, metrics and `canh.source`.
     pub const fn name(self) -> &'static str {

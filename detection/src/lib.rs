@@ -16,8 +16,9 @@ pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats, SnapshotE
 pub use load::{load_dir, load_paths};
 pub use mapping::{MAPPING_VERSION, MAPPINGS, Mapping};
 pub use rule::{
-    Alias, BEHAVIOURS, Behaviour, BehaviourKind, Comparison, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Filter,
-    Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSet, RuleSource, Selection, Side,
+    Alias, BEHAVIOURS, Behaviour, BehaviourKind, Comparison, Condition, Correlation, CorrelationCondition,
+    CorrelationKind, Detection, EventRule, Filter, Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSet,
+    RuleSource, Selection, Side,
 };
 
 /// Everything that is wrong with the rules of one text, in the order of their places. Rules that other files define

@@ -3,8 +3,8 @@
 
 use crate::diagnostic::Place;
 use crate::rule::{
-    Behaviour, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Item, Modifier, RuleKind,
-    RuleSet,
+    Behaviour, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Item, Modifier,
+    RuleKind, RuleSet,
 };
 
 /// A rule set with one thing changed.

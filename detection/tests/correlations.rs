@@ -162,8 +162,9 @@ fn invented_groups_do_not_fill_the_memory() {
         entries_per_group: 16,
         entries_per_rule: 128,
         lateness: Duration::from_secs(1),
+        ..CorrelationLimits::default()
     };
-    let mut engine = engine(&rules(COUNT), EngineConfig { correlation: limits });
+    let mut engine = engine(&rules(COUNT), EngineConfig { correlation: limits, ..EngineConfig::default() });
     let names: Vec<String> = (0..5_000).map(|n| format!("h{n}")).collect();
     let flood: Vec<(i64, &str, &str)> = names.iter().map(|name| (1, "f", name.as_str())).collect();
     assert_eq!(fires(&mut engine, &flood), Vec::<usize>::new());

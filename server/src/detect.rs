@@ -225,7 +225,9 @@ impl Detector {
     }
 
     fn due(&self, pending: &Pending) -> bool {
-        pending.overdue || pending.after != pending.written && (pending.findings.len() >= FINDINGS_MAX || self.patience(pending).is_zero())
+        pending.overdue
+            || pending.after != pending.written
+                && (pending.findings.len() >= FINDINGS_MAX || self.patience(pending).is_zero())
     }
 
     /// Writes until it succeeds: a finding must not be lost because a disk is full.

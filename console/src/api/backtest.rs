@@ -111,7 +111,8 @@ impl Job {
         loop {
             let filter = Filter::new(self.hunt.clone(), self.range).within(self.app.query_deadline());
             let limit = Limit::new(PAGE).map_err(|error| error.to_string())?;
-            let page = store.search(SearchRequest { filter, before, limit }).await.map_err(|error| error.to_string())?;
+            let page =
+                store.search(SearchRequest { filter, before, limit }).await.map_err(|error| error.to_string())?;
             self.events += page.events.len() as u64;
             self.cut += u64::from(page.outcome == Outcome::Deadline);
             self.oldest = page.events.last().map(|event| event.time).or(self.oldest);

@@ -9,10 +9,11 @@
 //! not for each event. A correlation over this one is fed each time the condition holds.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use canh_schema::{Event, FieldMatch, Timestamp, Value};
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -64,6 +65,9 @@ struct Group {
     newest: Accumulator,
     /// End of the window that last raised a finding; nothing once the condition has stopped holding.
     fired: Option<i64>,
+    /// The events of that window.
+    #[serde(skip)]
+    window: Option<Arc<[EventRef]>>,
     /// When the collector received the last event of the group.
     touched: i64,
 }
@@ -72,6 +76,8 @@ struct Group {
 #[derive(Debug)]
 struct Feed {
     rule: u32,
+    /// The events of the window of the correlation that held.
+    window: Option<Arc<[EventRef]>>,
     /// The grouping values of the correlation that held, under its own names.
     group: Vec<(CompactString, CompactString)>,
 }
@@ -135,7 +141,7 @@ impl Correlations {
         crossings: &mut Vec<Crossing>,
     ) {
         // Correlations cannot feed each other in a circle (`RuleSet::link` sees to it), so this ends.
-        let mut feeds = vec![Feed { rule, group: Vec::new() }];
+        let mut feeds = vec![Feed { rule, window: None, group: Vec::new() }];
         while let Some(feed) = feeds.pop() {
             let Some(targets) = self.fed_by.get(&feed.rule) else { continue };
             for (index, position) in targets {
@@ -189,7 +195,7 @@ impl Correlator {
             return None;
         }
         let before = group.entries.len();
-        let entry = Entry { time, event: EventRef::of(event), position, value, number };
+        let entry = Entry { time, event: EventRef::of(event), position, value, number, window: feed.window.clone() };
         let held = group.insert(entry, self.span, &self.correlation);
         let horizon = newest.max(time).saturating_sub(self.span).saturating_sub(lateness);
         while group.entries.front().is_some_and(|entry| entry.time < horizon) {
@@ -202,9 +208,13 @@ impl Correlator {
         self.memory.entries = (self.memory.entries + group.entries.len()).saturating_sub(before);
         let held = held?;
         let in_order = held.window.1 + 1 == held.len;
-        let fires = group.fired.is_none_or(|fired| held.end.saturating_sub(fired) >= self.span);
+        let fires = limits.every_window || group.fired.is_none_or(|fired| held.end.saturating_sub(fired) >= self.span);
         if fires {
             group.fired = Some(held.end);
+            group.window = Some(held.events.as_slice().into());
+        }
+        let window = group.window.clone();
+        if fires {
             let matches = self.proof(&key, held.measured);
             crossings.push(Crossing {
                 rule: self.rule,
@@ -218,7 +228,7 @@ impl Correlator {
             return None;
         }
         let names = self.correlation.group_by.iter().cloned();
-        Some(Feed { rule: self.rule, group: names.zip(key.iter().cloned()).collect() })
+        Some(Feed { rule: self.rule, window, group: names.zip(key.iter().cloned()).collect() })
     }
 
     /// What the correlation counts or sums of this event; nothing if the event has no such value.
@@ -275,8 +285,7 @@ impl Correlator {
         if groups.len() < groups_max && *entries < entries_max {
             return;
         }
-        let mut oldest: Vec<(i64, GroupKey)> =
-            groups.iter().map(|(key, group)| (group.touched, key.clone())).collect();
+        let mut oldest: Vec<(i64, GroupKey)> = groups.iter().map(|(key, group)| (group.touched, key.clone())).collect();
         oldest.sort_unstable();
         for (_, key) in oldest {
             if groups.len() < groups_max && *entries < entries_max {
@@ -312,20 +321,20 @@ impl Group {
     /// Adds an entry at its place in time and looks at each window that it is in. The first that holds is the answer.
     fn insert(&mut self, entry: Entry, span: i64, correlation: &Correlation) -> Option<Held> {
         let index = self.entries.partition_point(|other| other.time <= entry.time);
+        let time = entry.time;
+        if index >= self.start {
+            self.newest.add(&entry);
+        } else {
+            self.start += 1;
+        }
         self.entries.insert(index, entry);
         if index + 1 == self.entries.len() {
-            self.newest.add(&entry);
-            self.shrink(entry.time, span);
+            self.shrink(time, span);
             let held = self.held(self.start, index, &self.newest, correlation);
             if held.is_none() {
                 self.fired = None;
             }
             return held;
-        }
-        if index >= self.start {
-            self.newest.add(&entry);
-        } else {
-            self.start += 1;
         }
         self.late(index, span, correlation)
     }
@@ -363,9 +372,16 @@ impl Group {
         let window = || self.entries.range(start..=end);
         let measured = measure(correlation, accumulator, window)?;
         let skip = (end + 1 - start).saturating_sub(EVENTS_MAX);
-        let mut events: Vec<EventRef> = window().skip(skip).map(|entry| entry.event).collect();
-        // An event may feed a correlation through several rules.
-        events.dedup();
+        let of = |entry: &Entry| match &entry.window {
+            Some(window) => SmallVec::<[EventRef; 1]>::from_slice(window),
+            None => smallvec::smallvec![entry.event],
+        };
+        let mut events: Vec<EventRef> = window().skip(skip).flat_map(of).collect();
+        // An event may feed a correlation through several rules, and windows that follow each other share events.
+        let mut seen = FxHashSet::default();
+        events.retain(|event| seen.insert(event.id));
+        let more = events.len().saturating_sub(EVENTS_MAX);
+        events.drain(..more);
         Some(Held { end: self.entries.get(end)?.time, measured, events, window: (start, end), len: self.entries.len() })
     }
 

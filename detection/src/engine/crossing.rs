@@ -1,8 +1,6 @@
 //! What rules with a memory have in common: the events that they remember and the findings that come of them.
 
-use canh_schema::{
-    Compared, ConditionPart, Event, EventHash, EventId, Explained, FieldMatch, Timestamp, Value, field,
-};
+use canh_schema::{Compared, ConditionPart, Event, EventHash, EventId, Explained, FieldMatch, Timestamp, Value, field};
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
@@ -83,7 +81,12 @@ impl Crossing {
 }
 
 /// A line of the proof of a rule with a memory.
-pub(super) fn measured(field: CompactString, what: &str, pattern: impl Into<CompactString>, value: Value) -> FieldMatch {
+pub(super) fn measured(
+    field: CompactString,
+    what: &str,
+    pattern: impl Into<CompactString>,
+    value: Value,
+) -> FieldMatch {
     FieldMatch { selection: "correlation".into(), field, modifiers: what.into(), pattern: pattern.into(), value }
 }
 
@@ -92,10 +95,7 @@ pub(super) fn grouped<'a>(
     names: &'a [CompactString],
     key: &'a [CompactString],
 ) -> impl Iterator<Item = FieldMatch> + 'a {
-    names
-        .iter()
-        .zip(key)
-        .map(|(name, value)| measured(name.clone(), "group-by", "", Value::Text(value.clone())))
+    names.iter().zip(key).map(|(name, value)| measured(name.clone(), "group-by", "", Value::Text(value.clone())))
 }
 
 /// A list is one text here; an absent value is the empty text.

@@ -3,8 +3,9 @@
 use canh_schema::{Event, Explanation, RuleId};
 use compact_str::CompactString;
 
+use super::Engine;
+use super::matcher::fits;
 use super::proof::{self, Extent};
-use super::{Engine, fits};
 use crate::rule::RuleSource;
 
 impl Engine {
@@ -26,11 +27,11 @@ impl Engine {
             });
             return Some(Explanation::Feeders(each.collect()));
         }
-        let plan = self.plan(&event.logsource);
-        self.table.load(event, &plan.profile);
-        let (group, root) = self.groups.iter().find_map(|group| Some((group, group.root_of(place)?)))?;
+        let look = self.looks.first_mut()?;
+        look.load_all(&self.matcher, event);
+        let (group, root) = self.matcher.groups.iter().find_map(|group| Some((group, group.root_of(place)?)))?;
         let source_fits = fits(&group.source, &event.logsource);
-        let condition = proof::explain(group.hit(root), event, &mut self.table, Extent::Whole);
+        let condition = proof::explain(group.hit(root), event, &mut look.table, Extent::Whole);
         Some(Explanation::Event { wanted: source_text(&group.source), source_fits, condition })
     }
 }

@@ -11,6 +11,7 @@ mod explain;
 mod fields;
 mod group;
 mod literals;
+mod matcher;
 mod proof;
 mod snapshot;
 mod window;
@@ -18,23 +19,24 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canh_schema::{Event, EventBatch, Explained, Finding, FindingId, LogSource, Proof, RuleId, RuleInfo, Timestamp};
+use canh_schema::{Event, EventBatch, Explained, Finding, FindingId, Proof, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
 use self::behaviour::Behaviours;
 use self::correlation::{Correlations, FeederName};
 use self::crossing::{Crossing, EventRef, Subject};
-use self::fields::{FieldNames, Profile, Table};
-use self::group::{Group, GroupBuilder, Verdicts};
+use self::fields::FieldNames;
+use self::group::GroupBuilder;
+use self::matcher::{Held, Look, Matcher};
 use self::proof::Extent;
 pub use self::snapshot::SnapshotError;
 use crate::diagnostic::RuleError;
 use crate::mapping::MAPPING_VERSION;
 use crate::rule::{RuleKind, RuleSet, RuleSource};
 
-/// Kinds of events whose plans are kept; their number is that of log sources, which a sender may invent.
-const PLANS_MAX: usize = 4_096;
+/// Events that one thread should have at least, so that starting it is worth while.
+const EVENTS_PER_THREAD_MIN: usize = 512;
 
 /// How much memory correlations may use, and how late events may be.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct CorrelationLimits {
     pub entries_per_rule: usize,
     /// An event that is older than the newest of its group by more than the timespan and this is left out.
     pub lateness: Duration,
+    /// Every window that holds is a finding, not only the first of those that follow each other. For judging again.
+    pub every_window: bool,
 }
 
 impl Default for CorrelationLimits {
@@ -56,13 +60,23 @@ impl Default for CorrelationLimits {
             entries_per_group: 10_000,
             entries_per_rule: 200_000,
             lateness: Duration::from_secs(300),
+            every_window: false,
         }
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EngineConfig {
     pub correlation: CorrelationLimits,
+    /// Threads that hold the events of a large batch against the rules. What follows from that is one after the other, so
+    /// that the findings do not depend on it.
+    pub threads: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { correlation: CorrelationLimits::default(), threads: 1 }
+    }
 }
 
 /// Counts since the engine was made.
@@ -84,12 +98,9 @@ pub struct Engine {
     rules: Vec<EngineRule>,
     problems: Vec<RuleError>,
     config: EngineConfig,
-    names: FieldNames,
-    groups: Vec<Group>,
-    plans: FxHashMap<LogSource, Arc<Plan>>,
-    latest: Option<(LogSource, Arc<Plan>)>,
-    table: Table,
-    verdicts: Verdicts,
+    matcher: Matcher,
+    /// One for each thread; there is at least one.
+    looks: Vec<Look>,
     correlations: Correlations,
     behaviours: Behaviours,
     stats: EngineStats,
@@ -103,13 +114,6 @@ struct EngineRule {
     /// Raises findings; a rule that only feeds correlations does not.
     raises: bool,
     feeds: bool,
-}
-
-/// What to do with events of one log source.
-#[derive(Debug)]
-struct Plan {
-    profile: Profile,
-    groups: Vec<usize>,
 }
 
 impl Engine {
@@ -141,25 +145,22 @@ impl Engine {
         }
         let slots = names.len();
         let groups = builders.into_iter().map(|builder| builder.build(slots)).collect();
+        let matcher = Matcher { names, groups };
+        let looks = (0..config.threads.max(1)).map(|_| Look::new(&matcher)).collect();
         let quiet = rules.quiet();
-        let engine_rules = (0_u32..).zip(&rules.rules).zip(quiet).zip(fed_by).map(|(((index, rule), quiet), feeders)| {
-            EngineRule {
+        let engine_rules =
+            (0_u32..).zip(&rules.rules).zip(quiet).zip(fed_by).map(|(((index, rule), quiet), feeders)| EngineRule {
                 info: Arc::clone(&rule.info),
                 feeders,
                 raises: !quiet,
                 feeds: correlations.is_fed_by(index) || behaviours.is_fed_by(index),
-            }
-        });
+            });
         Self {
             rules: engine_rules.collect(),
             problems: rules.errors,
             config,
-            names,
-            groups,
-            plans: FxHashMap::default(),
-            latest: None,
-            table: Table::new(slots),
-            verdicts: Verdicts::default(),
+            matcher,
+            looks,
             correlations,
             behaviours,
             stats: EngineStats::default(),
@@ -182,14 +183,12 @@ impl Engine {
     }
 
     pub fn stats(&self) -> EngineStats {
-        self.stats
+        EngineStats { rule_evaluations: self.looks.iter().map(|look| look.looked_at).sum(), ..self.stats }
     }
 
     /// Appends what the rules find in the batch to `out`.
     pub fn evaluate(&mut self, batch: &EventBatch, out: &mut Vec<Finding>) {
-        for event in &batch.events {
-            self.evaluate_event(event, Some(out));
-        }
+        self.take(&batch.events, Some(out));
     }
 
     /// Appends what follows from time having passed: what should have come and did not. `now` is by the clock that stamps
@@ -203,48 +202,86 @@ impl Engine {
     /// Takes the batch into the memory of the rules and finds nothing. After a restart, the events since the last snapshot
     /// are given here, oldest first.
     pub fn warm(&mut self, batch: &EventBatch) {
-        for event in &batch.events {
-            self.evaluate_event(event, None);
-        }
+        self.take(&batch.events, None);
     }
 
     /// Rules over single events that hold for this one. Changes no memory and no counts.
     pub fn holding(&mut self, event: &Event) -> Vec<RuleId> {
-        let plan = self.plan(&event.logsource);
-        self.table.load(event, &plan.profile);
-        let mut hits: Vec<u32> = Vec::new();
-        let mut looked_at = 0;
-        for group in plan.groups.iter().filter_map(|index| self.groups.get(*index)) {
-            group.evaluate(event, &mut self.table, &mut self.verdicts, &mut looked_at, |rule, _| hits.push(rule));
+        let mut held = Vec::new();
+        if let Some(look) = self.looks.first_mut() {
+            look.holding(&self.matcher, event, &mut held);
         }
-        hits.into_iter().filter_map(|rule| Some(self.rules.get(rule as usize)?.info.id.clone())).collect()
+        held.into_iter().filter_map(|held| Some(self.rules.get(held.rule as usize)?.info.id.clone())).collect()
     }
 
-    fn evaluate_event(&mut self, event: &Event, mut out: Option<&mut Vec<Finding>>) {
-        self.stats.events += 1;
-        let plan = self.plan(&event.logsource);
-        if plan.groups.is_empty() {
+    fn take(&mut self, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
+        self.stats.events += events.len() as u64;
+        let threads = self.looks.len().min(events.len() / EVENTS_PER_THREAD_MIN).max(1);
+        if threads > 1 {
+            self.take_in_parallel(threads, events, out);
             return;
         }
-        self.table.load(event, &plan.profile);
-        let mut fed: Vec<u32> = Vec::new();
-        for group in plan.groups.iter().filter_map(|index| self.groups.get(*index)) {
-            let mut hits: Vec<(u32, u32)> = Vec::new();
-            let looked_at = &mut self.stats.rule_evaluations;
-            group.evaluate(event, &mut self.table, &mut self.verdicts, looked_at, |rule, root| hits.push((rule, root)));
-            for (index, root) in hits {
-                let Some(rule) = self.rules.get(index as usize) else { continue };
-                if rule.feeds {
-                    fed.push(index);
-                }
-                if let Some(out) = out.as_deref_mut().filter(|_| rule.raises) {
-                    let condition = proof::explain(group.hit(root), event, &mut self.table, Extent::Decisive);
-                    let matches = proof::matches(&condition);
-                    let here = vec![EventRef::of(event)];
-                    out.push(finding(&rule.info, Subject::of(event), event.time, here, matches, condition));
-                    self.stats.findings += 1;
-                }
+        let mut held = Vec::new();
+        for event in events {
+            if let Some(look) = self.looks.first_mut() {
+                look.holding(&self.matcher, event, &mut held);
             }
+            if !held.is_empty() {
+                self.settle(event, &held, out.as_deref_mut());
+                held.clear();
+            }
+        }
+    }
+
+    /// Several threads say which rules hold; what follows from that is done here, in the order of the events.
+    fn take_in_parallel(&mut self, threads: usize, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
+        let chunk_len = events.len().div_ceil(threads);
+        let matcher = &self.matcher;
+        let chunks: Vec<Vec<(usize, Held)>> = std::thread::scope(|scope| {
+            let work: Vec<_> = events
+                .chunks(chunk_len)
+                .zip(&mut self.looks)
+                .map(|(events, look)| scope.spawn(move || look.holding_all(matcher, events)))
+                .collect();
+            // A panic over there is a panic here, as it would be with one thread.
+            work.into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        for (number, found) in chunks.into_iter().enumerate() {
+            for together in found.chunk_by(|(a, _), (b, _)| a == b) {
+                let Some(event) = together.first().and_then(|(place, _)| events.get(number * chunk_len + place)) else {
+                    continue;
+                };
+                let held: Vec<Held> = together.iter().map(|(_, held)| *held).collect();
+                if let Some(look) = self.looks.first_mut() {
+                    look.load(&self.matcher, event);
+                }
+                self.settle(event, &held, out.as_deref_mut());
+            }
+        }
+    }
+
+    /// What follows from rules that hold for the event in the first table.
+    fn settle(&mut self, event: &Event, held: &[Held], mut out: Option<&mut Vec<Finding>>) {
+        let mut fed: Vec<u32> = Vec::new();
+        for held in held {
+            let Some(rule) = self.rules.get(held.rule as usize) else { continue };
+            if rule.feeds {
+                fed.push(held.rule);
+            }
+            let (Some(out), Some(group), Some(look)) = (
+                out.as_deref_mut().filter(|_| rule.raises),
+                self.matcher.groups.get(held.group as usize),
+                self.looks.first_mut(),
+            ) else {
+                continue;
+            };
+            let condition = proof::explain(group.hit(held.root), event, &mut look.table, Extent::Decisive);
+            let matches = proof::matches(&condition);
+            let here = vec![EventRef::of(event)];
+            out.push(finding(&rule.info, Subject::of(event), event.time, here, matches, condition));
+            self.stats.findings += 1;
         }
         if !fed.is_empty() {
             let crossings = self.remember(event, &mut fed);
@@ -256,12 +293,13 @@ impl Engine {
     fn remember(&mut self, event: &Event, fed: &mut Vec<u32>) -> Vec<Crossing> {
         let mut crossings: Vec<Crossing> = Vec::new();
         let limits = &self.config.correlation;
-        for index in 0..fed.len() {
-            self.behaviours.feed(fed[index], event, &self.table, limits, &mut self.stats, &mut crossings);
+        let Some(Look { table, .. }) = self.looks.first() else { return crossings };
+        for rule in fed.iter() {
+            self.behaviours.feed(*rule, event, table, limits, &mut self.stats, &mut crossings);
         }
         fed.extend(crossings.iter().map(|crossing| crossing.rule));
         for rule in fed {
-            self.correlations.feed(*rule, event, &self.table, limits, &mut self.stats, &mut crossings);
+            self.correlations.feed(*rule, event, table, limits, &mut self.stats, &mut crossings);
         }
         crossings
     }
@@ -277,39 +315,6 @@ impl Engine {
             }
         }
     }
-
-    /// Which groups an event of this log source goes to, and under which names its fields are.
-    fn plan(&mut self, source: &LogSource) -> Arc<Plan> {
-        if let Some((_, plan)) = self.latest.as_ref().filter(|(latest, _)| latest == source) {
-            return Arc::clone(plan);
-        }
-        let plan = match self.plans.get(source) {
-            Some(plan) => Arc::clone(plan),
-            None => {
-                let fits = |(index, group): (usize, &Group)| fits(&group.source, source).then_some(index);
-                let groups = self.groups.iter().enumerate().filter_map(fits).collect();
-                let plan = Arc::new(Plan { profile: Profile::new(&self.names, source), groups });
-                if self.plans.len() >= PLANS_MAX {
-                    self.plans.clear();
-                }
-                self.plans.insert(source.clone(), Arc::clone(&plan));
-                plan
-            }
-        };
-        self.latest = Some((source.clone(), Arc::clone(&plan)));
-        plan
-    }
-}
-
-/// A dimension that the rule names must be there and equal; one that it does not name is free.
-fn fits(rule: &RuleSource, event: &LogSource) -> bool {
-    let same = |wanted: &Option<CompactString>, mut found: Box<dyn Iterator<Item = &str> + '_>| match wanted {
-        None => true,
-        Some(wanted) => found.any(|found| wanted.as_str() == found || *wanted == found.to_lowercase()),
-    };
-    same(&rule.product, Box::new(event.product.as_deref().into_iter()))
-        && same(&rule.service, Box::new(event.services()))
-        && same(&rule.category, Box::new(event.categories.iter().map(CompactString::as_str)))
 }
 
 /// The rules of these names, with all names that they go by.

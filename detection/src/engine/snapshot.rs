@@ -39,7 +39,8 @@ impl Engine {
     pub fn save(&self) -> Vec<u8> {
         // Writing into memory cannot fail, and no type here refuses to be written.
         let bytes = |result: Result<Vec<u8>, postcard::Error>| result.unwrap_or_default();
-        let correlations = self.correlations.memories().map(|(rule, memory)| (rule, bytes(postcard::to_allocvec(memory))));
+        let correlations =
+            self.correlations.memories().map(|(rule, memory)| (rule, bytes(postcard::to_allocvec(memory))));
         let behaviours = self.behaviours.memories().map(|(rule, memory)| (rule, bytes(postcard::to_allocvec(memory))));
         let memories: Vec<(u32, Vec<u8>)> = correlations.chain(behaviours).collect();
         let rules = memories.iter().filter_map(|(rule, memory)| {

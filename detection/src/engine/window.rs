@@ -1,5 +1,7 @@
 //! What a correlation measures in one window.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -8,7 +10,7 @@ use super::crossing::EventRef;
 use crate::rule::{Condition, Correlation, CorrelationCondition, CorrelationKind};
 
 /// One event in a window.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Nanoseconds since 1970, by the clock of the source.
     pub time: i64,
@@ -19,6 +21,9 @@ pub(super) struct Entry {
     pub value: u64,
     /// The summed value.
     pub number: f64,
+    /// If a correlation held here, the events of its window. A snapshot leaves them out: they are for the proof only.
+    #[serde(skip)]
+    pub window: Option<Arc<[EventRef]>>,
 }
 
 /// Sums over a window, kept while entries come and go.

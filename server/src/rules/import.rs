@@ -38,13 +38,21 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
         println!("does not load: {}", safe_lines(&error.to_string()));
     }
     let copied = copy(&args.from, &args.into)?;
-    println!("{} rules load, {} do not; {copied} files are in `{}`", set.rules.len(), set.errors.len(), args.into.display());
+    println!(
+        "{} rules load, {} do not; {copied} files are in `{}`",
+        set.rules.len(),
+        set.errors.len(),
+        args.into.display()
+    );
     report("use the native names of their source, because no mapping is known for it", &unmapped);
     match seen.0 {
         Some(_) => report("have no source here: no event of their kind has come", &sourceless),
         None => println!("no server answers at this data directory, so it is not known which rules have a source here"),
     }
-    println!("start the server with `--rules {}`, or send it SIGHUP if it has this directory already", args.into.display());
+    println!(
+        "start the server with `--rules {}`, or send it SIGHUP if it has this directory already",
+        args.into.display()
+    );
     Ok(set.errors.is_empty())
 }
 
@@ -96,9 +104,9 @@ impl Seen {
     fn has(&self, source: &RuleSource) -> bool {
         let Some(seen) = &self.0 else { return true };
         let dimensions = [("product", &source.product), ("service", &source.service), ("category", &source.category)];
-        dimensions
-            .iter()
-            .all(|(name, value)| value.as_ref().is_none_or(|value| seen.get(name).is_some_and(|seen| seen.contains(value.as_str()))))
+        dimensions.iter().all(|(name, value)| {
+            value.as_ref().is_none_or(|value| seen.get(name).is_some_and(|seen| seen.contains(value.as_str())))
+        })
     }
 }
 
@@ -114,7 +122,9 @@ fn copy(from: &Path, into: &Path) -> anyhow::Result<u64> {
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 waiting.push(inside);
-            } else if kind.is_file() && inside.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            } else if kind.is_file()
+                && inside.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
+            {
                 let target = into.join(&inside);
                 let text = fs::read(entry.path())?;
                 if let Some(parent) = target.parent() {

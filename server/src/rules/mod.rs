@@ -117,12 +117,7 @@ impl Rules {
                 }
             })
             .collect();
-        Loaded {
-            engine,
-            status: RulesStatus { loaded_at: now, rules, errors },
-            texts,
-            canaries: proven.canaries,
-        }
+        Loaded { engine, status: RulesStatus { loaded_at: now, rules, errors }, texts, canaries: proven.canaries }
     }
 
     /// A path as people know it: from the directory of rules that it was found in.

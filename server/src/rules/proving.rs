@@ -46,8 +46,7 @@ pub(crate) fn prove(set: &mut RuleSet) -> Proven {
             }
             Err(message) => {
                 set.rules.retain(|rule| rule.path != *file);
-                let diagnostic =
-                    Diagnostic { severity: Severity::Error, at: Place::START, message, suggestion: None };
+                let diagnostic = Diagnostic { severity: Severity::Error, at: Place::START, message, suggestion: None };
                 set.errors.push(RuleError { path: file.clone(), diagnostic });
             }
         }
@@ -60,8 +59,11 @@ fn check(folder: &Path) -> Result<(u32, Option<Canary>), String> {
     let mut runner = Runner::new(&folder.rules);
     let failed: Vec<&Sample> = folder.samples.iter().filter(|sample| !runner.holds(sample)).collect();
     if !failed.is_empty() {
-        let named: Vec<String> =
-            failed.iter().take(NAMED_MAX).map(|sample| format!("{} ({})", sample.about, sample.expected.file())).collect();
+        let named: Vec<String> = failed
+            .iter()
+            .take(NAMED_MAX)
+            .map(|sample| format!("{} ({})", sample.about, sample.expected.file()))
+            .collect();
         let more = if failed.len() > NAMED_MAX { ", …" } else { "" };
         return Err(format!(
             "it is not enabled, because {} of its {} samples fail: {}{more}; run `canh rules test` on its folder",

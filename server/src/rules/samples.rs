@@ -176,8 +176,7 @@ impl<'a> Runner<'a> {
 
     /// The rules that fire on the sample, once for each finding.
     pub(crate) fn fired(&mut self, sample: &Sample) -> Vec<RuleId> {
-        let mut engine =
-            self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
+        let mut engine = self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
         let mut found = Vec::new();
         engine.evaluate(&sample.events, &mut found);
         if let Some(until) = sample.until {

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::state::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertFilter, AlertId, AlertList, AlertRecord, ApiToken, ApiTokenId,
-    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleText, RulesOverview, RulesStatus, SecretHash, Session,
-    SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleText, RulesOverview, RulesStatus, SecretHash,
+    Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};

@@ -192,18 +192,18 @@ impl Watcher {
             return None;
         }
         let key: GroupKey = self.group_slots.iter().map(|slot| text_of(table.value(*slot, event))).collect();
-        let seen =
-            Seen { event, time: event.time.nanos(), received: event.received.nanos(), values, first };
+        let seen = Seen { event, time: event.time.nanos(), received: event.received.nanos(), values, first };
         self.make_room(&key, limits, stats);
         let wanted = Wanted {
             behaviour: &self.behaviour,
             span: i64::try_from(self.behaviour.timespan.as_nanos()).unwrap_or(i64::MAX),
             values_max: limits.entries_per_group,
         };
-        let group = self.memory.groups.entry(key.clone()).or_insert_with(|| Group {
-            touched: seen.received,
-            state: State::new(self.behaviour.kind),
-        });
+        let group = self
+            .memory
+            .groups
+            .entry(key.clone())
+            .or_insert_with(|| Group { touched: seen.received, state: State::new(self.behaviour.kind) });
         group.touched = group.touched.max(seen.received);
         let noticed = match &mut group.state {
             State::NewTerms(state) => state.take(&seen, &wanted, stats),

@@ -39,7 +39,9 @@ impl NewTerms {
             events: vec![EventRef::of(seen.event)],
             subject: None,
             matches: fields
-                .map(|(field, value)| measured(field.clone(), "new_terms", "not seen before", Value::Text(value.clone())))
+                .map(|(field, value)| {
+                    measured(field.clone(), "new_terms", "not seen before", Value::Text(value.clone()))
+                })
                 .collect(),
         })
     }

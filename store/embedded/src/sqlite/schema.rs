@@ -11,7 +11,8 @@ use super::{Done, Stop};
 const APPLICATION_ID: i64 = 0x4361_6e68;
 
 /// Step `n` brings schema `n` to `n + 1`. A step that was released is never changed.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
     CREATE TABLE users (
@@ -132,7 +133,8 @@ const STEPS: &[&str] = &["
         spool_bytes INTEGER
     ) WITHOUT ROWID;
     CREATE INDEX sources_by_time ON sources (last_seen);
-", "
+",
+    "
     ALTER TABLE alerts ADD COLUMN proof TEXT;
 
     ALTER TABLE rules ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
@@ -150,7 +152,8 @@ const STEPS: &[&str] = &["
         suppressed INTEGER NOT NULL,
         suppressed_last INTEGER
     ) WITHOUT ROWID;
-"];
+",
+];
 
 /// Refuses what is not ours, damaged or too new; brings the rest up to date.
 pub(super) fn check_and_migrate(db: &mut Connection, path: &str) -> Done<()> {

@@ -9,7 +9,8 @@ use compact_str::CompactString;
 use super::{
     AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CanaryHop,
     CloseReason, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, Role, RuleHealth,
-    RuleLoadError, RuleStatus, RuleText, RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
+    RuleLoadError, RuleStatus, RuleText, RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError,
+    StateStore, Theme, UserState,
 };
 
 /// Text that breaks whoever puts values into a language instead of beside it.
@@ -100,7 +101,8 @@ fn proof(n: u32) -> Proof {
     };
     let not = Explained { holds: true, part: ConditionPart::Not(Box::new(compared(false, None))) };
     let left_out = Explained { holds: false, part: ConditionPart::LeftOut(2) };
-    let any = Explained { holds: true, part: ConditionPart::Any(vec![compared(true, Some(Value::Float(0.5))), left_out]) };
+    let any =
+        Explained { holds: true, part: ConditionPart::Any(vec![compared(true, Some(Value::Float(0.5))), left_out]) };
     let some = Explained { holds: false, part: ConditionPart::AtLeast(2, vec![compared(true, Some(Value::Null))]) };
     Proof {
         mapping_version: 1,
@@ -442,11 +444,7 @@ async fn rules_are_listed_with_their_findings(state: impl StateStore) {
         overview.rules.iter().map(|(rule, count, _)| (rule.clone(), count.findings, count.last_found)).collect();
     assert_eq!(rules, [(rule("r1", "a"), 2, Some(at(4))), (rule("r2", "b"), 0, None)]);
 
-    let health = RuleHealth {
-        canary: Some((at(9), CanaryHop::Rule)),
-        suppressed: 7,
-        suppressed_last: Some(at(8)),
-    };
+    let health = RuleHealth { canary: Some((at(9), CanaryHop::Rule)), suppressed: 7, suppressed_last: Some(at(8)) };
     state.put_rule_health(&[(RuleId::new("r1"), RuleHealth::default())]).await.expect("put");
     state.put_rule_health(&[(RuleId::new("r1"), health.clone())]).await.expect("put");
     let overview = state.rules_status().await.expect("read").expect("is there");

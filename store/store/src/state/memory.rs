@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use super::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertEntity, AlertFilter, AlertFinding, AlertId, AlertList,
     AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, FINDING_IDS_PER_ALERT_MAX, FINDINGS_PER_ALERT_MAX,
-    FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth, RuleStatus, RuleText, RulesOverview, RulesStatus,
-    SecretHash, Session, SourceKind, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth, RuleStatus, RuleText,
+    RulesOverview, RulesStatus, SecretHash, Session, SourceKind, SourceRecord, SourceReport, StateError, StateStore,
+    User, UserId, UserState,
 };
 
 /// [`StateStore`] in memory.

@@ -1,0 +1,208 @@
+//! Events per CPU-second from JSON bytes to findings, with all public rules, through the collector's own decoder; beside
+//! it another engine on the same events, in turns.
+//!
+//! ```text
+//! cargo run --release -p canh-datasets --example detect_bench -- [rounds]
+//! ```
+//!
+//! Needs the detection data beside the checkout (`../shared/data/detection`). Prints a Markdown table.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use bytes::Bytes;
+use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
+use canh_detection::{Engine, EngineConfig, RuleSet, load_paths};
+use canh_schema::{EventBatch, Position, RuleId, Timestamp};
+
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Events of a corpus that are measured; more take long and say the same.
+const EVENTS_MAX: usize = 20_000;
+/// Events of one batch, as an agent sends them.
+const BATCH: usize = 1_000;
+/// Rules of the same kinds that are added to see how the cost grows.
+const MORE_RULES: usize = 10_000;
+
+const CORPORA: &[&str] = &["evtx-flat.jsonl.gz", "otrf-balanced.jsonl.zst", "otrf-stream.jsonl.zst", "zeek.jsonl.gz"];
+
+fn main() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/detection");
+    if !data.is_dir() {
+        eprintln!("SKIPPED: the detection data is not at `{}`", data.display());
+        return;
+    }
+    let rounds: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(5);
+    let rules = unpacked(&data);
+    let (wall, cpu) = (Instant::now(), cpu_seconds());
+    let set = load_paths(&rules);
+    let (read_wall, read_cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let wall = Instant::now();
+    let mut engine = Engine::new(set.clone(), EngineConfig::default());
+    println!(
+        "{} rules: read in {read_wall:.2} s ({read_cpu:.2} CPU-s), compiled in {:.2} s, {} MiB resident\n",
+        set.rules.len(),
+        wall.elapsed().as_secs_f64(),
+        resident_mib()
+    );
+    let mut more = Engine::new(with_more(&set), EngineConfig::default());
+    let mut two = Engine::new(set, EngineConfig { threads: 2, ..EngineConfig::default() });
+    let oracle = Oracle::new(&rules);
+
+    println!(
+        "| events | B each | JSON to findings /CPU-s | matching alone /CPU-s | rsigma-eval, routed /CPU-s | ratio | 2 threads | cost with {MORE_RULES} rules more |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+    for corpus in CORPORA {
+        let lines: Vec<String> = lines(&data.join("corpus").join(corpus)).take(EVENTS_MAX).collect();
+        let bytes: usize = lines.iter().map(String::len).sum();
+        let payloads: Vec<Bytes> = lines.chunks(BATCH).map(|chunk| Bytes::from(chunk.join("\n"))).collect();
+        let batches: Vec<EventBatch> = payloads.iter().map(decoded).collect();
+        let count = lines.len() as f64;
+        let (mut whole, mut alone, mut other, mut one_wall, mut two_wall, mut grown) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            whole.push(
+                count / timed(|| payloads.iter().map(|payload| found(&mut engine, &decoded(payload))).sum::<usize>()).0,
+            );
+            let (cpu, wall) = timed(|| batches.iter().map(|batch| found(&mut engine, batch)).sum::<usize>());
+            alone.push(count / cpu);
+            one_wall.push(wall);
+            two_wall.push(timed(|| batches.iter().map(|batch| found(&mut two, batch)).sum::<usize>()).1);
+            grown.push(timed(|| batches.iter().map(|batch| found(&mut more, batch)).sum::<usize>()).0 / cpu);
+            other.push(count / timed(|| lines.iter().map(|line| oracle.found(line)).sum::<usize>()).0);
+        }
+        let (whole, other) = (median(whole), median(other));
+        println!(
+            "| {corpus}, {} | {} | {whole:.0} | {:.0} | {other:.0} | {:.1} | {:.2} | {:.2} |",
+            lines.len(),
+            bytes / lines.len().max(1),
+            median(alone),
+            whole / other,
+            median(one_wall) / median(two_wall),
+            median(grown)
+        );
+    }
+}
+
+fn decoded(payload: &Bytes) -> EventBatch {
+    let envelope = Envelope::new(Door::Import, Timestamp::from_secs(1_700_000_000), Framing::NdJson, payload.clone());
+    decode(&envelope, Position::new(1), 1, &DecodeSettings::default())
+}
+
+fn found(engine: &mut Engine, batch: &EventBatch) -> usize {
+    let mut out = Vec::new();
+    engine.evaluate(batch, &mut out);
+    out.len()
+}
+
+/// The rules and as many more as [`MORE_RULES`] says: copies whose texts end in something that no event has.
+fn with_more(set: &RuleSet) -> RuleSet {
+    use canh_detection::{Detection, Literal, RuleKind};
+    fn change(detection: &mut Detection, number: usize) {
+        match detection {
+            Detection::All(parts) | Detection::Any(parts) => parts.iter_mut().for_each(|part| change(part, number)),
+            Detection::Item(item) => {
+                for value in &mut item.values {
+                    if let Literal::Text(text) = value {
+                        text.push_str(&format!("zq{number}"));
+                    }
+                }
+            }
+        }
+    }
+    let mut more = set.clone();
+    let originals: Vec<_> = set.rules.iter().filter(|rule| matches!(rule.kind, RuleKind::Event(_))).collect();
+    for number in 0..MORE_RULES {
+        let mut rule = originals[number % originals.len()].clone();
+        std::sync::Arc::make_mut(&mut rule.info).id = RuleId::new(format!("copy-{number}"));
+        if let RuleKind::Event(event_rule) = &mut rule.kind {
+            event_rule.selections.iter_mut().for_each(|selection| change(&mut selection.detection, number));
+        }
+        more.rules.push(rule);
+    }
+    more
+}
+
+/// The other engine, with its routing by log source.
+struct Oracle(rsigma_eval::Engine);
+
+impl Oracle {
+    fn new(dirs: &[PathBuf]) -> Self {
+        let mut engine = rsigma_eval::Engine::new();
+        let mut waiting = dirs.to_vec();
+        while let Some(path) = waiting.pop() {
+            if path.is_dir() {
+                waiting.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            } else if let Ok(text) = fs::read_to_string(&path)
+                && let Ok(collection) = rsigma_parser::parse_sigma_yaml(&text)
+            {
+                let _ = engine.add_collection(&collection);
+            }
+        }
+        Self(engine)
+    }
+
+    fn found(&self, line: &str) -> usize {
+        let json: serde_json::Value = serde_json::from_str(line).expect("a JSON object");
+        let text = |name: &str| json[name].as_str().map(str::to_owned);
+        let category = json["_category"].get(0).and_then(|name| name.as_str()).map(str::to_owned);
+        let source = rsigma_parser::LogSource {
+            product: text("_product"),
+            service: text("_service"),
+            category,
+            ..rsigma_parser::LogSource::default()
+        };
+        self.0.evaluate_with_logsource(&rsigma_eval::event::JsonEvent::borrow(&json), &source).len()
+    }
+}
+
+/// CPU-seconds of the process and seconds on the wall.
+fn timed(work: impl FnOnce() -> usize) -> (f64, f64) {
+    let (cpu, wall) = (cpu_seconds(), Instant::now());
+    std::hint::black_box(work());
+    (cpu_seconds() - cpu, wall.elapsed().as_secs_f64())
+}
+
+/// CPU time of the main thread, to the nanosecond.
+fn cpu_seconds() -> f64 {
+    let schedstat = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    schedstat.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+fn resident_mib() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4 / 1024
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn lines(path: &Path) -> Box<dyn Iterator<Item = String>> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("cannot open `{}`: {error}", path.display()));
+    let plain: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "gz") {
+        Box::new(flate2::read::MultiGzDecoder::new(file))
+    } else {
+        Box::new(zstd::stream::read::Decoder::new(file).expect("the file is zstd"))
+    };
+    Box::new(BufReader::new(plain).lines().map(|line| line.expect("the file is UTF-8 lines")))
+}
+
+/// The four directories of active public rules, unpacked with the system's tar.
+fn unpacked(data: &Path) -> Vec<PathBuf> {
+    let out = std::env::temp_dir().join("canh-bench-sigmahq");
+    if !out.is_dir() {
+        fs::create_dir_all(&out).expect("the temporary directory is writable");
+        let archive = data.join("sigma/sigmahq-8eaafff1.tar.zst");
+        let done = std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(archive).arg("-C").arg(&out).status();
+        assert!(done.is_ok_and(|status| status.success()), "tar with zstd unpacks the rules");
+    }
+    let folders = ["rules", "rules-emerging-threats", "rules-threat-hunting", "rules-compliance"];
+    folders.iter().map(|folder| out.join(folder)).collect()
+}
