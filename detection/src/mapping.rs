@@ -210,8 +210,45 @@ pub static MAPPINGS: &[Mapping] = &[
     .service("http"),
     open(FIREWALL).category("firewall"),
     open(FIREWALL).service("netflow"),
-    // What Canh itself sees (flows, DNS, TLS, HTTP, metrics) has catalogue names and no others.
+    // What Canh itself sees (flows, DNS, TLS, HTTP, metrics) has catalogue names and those listed here.
     closed(&[]).product("canh"),
+    closed(&[
+        ("flow.history", &[]),
+        ("flow.end_reason", &[]),
+        ("flow.final", &[]),
+        ("flow.source.payload_bytes", &[]),
+        ("flow.destination.payload_bytes", &[]),
+        ("flow.source.tcp_flags", &[]),
+        ("flow.destination.tcp_flags", &[]),
+    ])
+    .product("canh")
+    .service("flow"),
+    closed(&[("dns.answers.type", &[])]).product("canh").service("dns"),
+    closed(&[
+        ("tls.cipher", &[]),
+        ("tls.next_protocol", &[]),
+        ("tls.client.supported_protocols", &[]),
+        ("tls.server.ja3s", &[]),
+    ])
+    .product("canh")
+    .service("tls"),
+    closed(&[
+        ("cpu.mode", &[]),
+        ("system.memory.state", &[]),
+        ("system.paging.state", &[]),
+        ("system.device", &[]),
+        ("system.filesystem.mountpoint", &[]),
+        ("system.filesystem.state", &[]),
+        ("system.filesystem.type", &[]),
+        ("network.interface.name", &[]),
+        ("network.io.direction", &[]),
+        ("disk.io.direction", &[]),
+        ("input", &[]),
+        ("stage", &[]),
+        ("reason", &[]),
+    ])
+    .product("canh")
+    .service("metric"),
 ];
 
 /// Refuses fields that can never arrive.

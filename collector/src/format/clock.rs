@@ -24,6 +24,12 @@ impl Default for Zone {
     }
 }
 
+impl Zone {
+    pub(crate) const fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
 impl FromStr for Zone {
     type Err = ZoneError;
 

@@ -8,6 +8,7 @@ mod flow;
 mod identity;
 mod journald_json;
 mod json;
+mod metric;
 mod mysql;
 mod nginx_error;
 mod oracle;
@@ -30,7 +31,7 @@ pub(crate) mod otlp;
 
 use canh_schema::{Event, Timestamp};
 
-pub(crate) use clock::{Civil, epoch_seconds, leading, month, rfc3339};
+pub(crate) use clock::{Civil, epoch_seconds, fraction, leading, month, number as digits, rfc3339, time_of_day};
 pub use clock::{Zone, ZoneError};
 pub(crate) use json::Json;
 pub(crate) use mysql::syslog as mysql_line;
@@ -62,6 +63,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &windows_flat::WindowsFlat,
     &journald_json::JournaldJson,
     &flow::Flow,
+    &metric::Metric,
     &zeek_json::ZeekJson,
     &json::JsonObject,
     &web_access::WebAccess,
@@ -154,6 +156,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "windows_flat": windows_flat::WindowsFlat,
         "journald_json": journald_json::JournaldJson,
         "flow": flow::Flow,
+        "metric": metric::Metric,
         "zeek_json": zeek_json::ZeekJson,
         "json": json::JsonObject,
         "web_access": web_access::WebAccess,

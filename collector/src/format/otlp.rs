@@ -5,7 +5,7 @@
 //! stay attributes. The attribute `canh.format` names the format of the body.
 
 use bytes::Bytes;
-use canh_schema::{EventClass, IssueKind, Timestamp, Value, field};
+use canh_schema::{IssueKind, Timestamp, Value, field};
 use canh_wire::attribute;
 use compact_str::{CompactString, ToCompactString, format_compact};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -314,7 +314,7 @@ impl Sample<'_> {
             }
         }
         let mut event = decoder.event(Bytes::from(text.as_bytes().to_vec()));
-        event.class = EventClass::Metric;
+        source::metric::apply(&mut event);
         if self.time > 0 {
             event.time = Timestamp::from_nanos(i64::try_from(self.time).unwrap_or(i64::MAX));
         }
@@ -326,7 +326,6 @@ impl Sample<'_> {
         if !self.unit.is_empty() {
             event.set(field::METRIC_UNIT, self.unit);
         }
-        event.set(field::EVENT_DATASET, "metric");
         event.set(field::MESSAGE, text);
         for (key, value) in shared.iter().cloned().chain(attrs) {
             if is_transport(&key, &value) {

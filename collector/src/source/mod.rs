@@ -2,21 +2,34 @@
 //! Sigma log source. Reading bytes is the business of `format`.
 
 mod accounts;
+mod cisco;
+mod cisco_asa;
+mod cisco_ios;
+mod devices;
+mod filterlog;
+mod fortigate;
 mod kerberos;
 mod kernel;
 mod kernel_troubles;
 mod mail;
+mod mikrotik;
+mod name_servers;
 mod pam;
+mod power;
 mod programs;
 mod sshd;
 mod sudo;
 mod template;
+#[cfg(test)]
+mod tested;
+mod vpn;
 mod windows_channels;
 mod windows_events;
 
 pub(crate) mod auditd;
 pub(crate) mod flow;
 pub(crate) mod generic;
+pub(crate) mod metric;
 pub(crate) mod mysql;
 pub(crate) mod oracle;
 pub(crate) mod postgresql;

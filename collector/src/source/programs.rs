@@ -5,7 +5,10 @@ use canh_schema::Event;
 use crate::format::Context;
 
 use super::template::Table;
-use super::{accounts, kerberos, kernel, mail, mysql, oracle, pam, postgresql, slapd, sshd, sudo};
+use super::{
+    accounts, filterlog, kerberos, kernel, mail, mysql, name_servers, oracle, pam, postgresql, power, slapd, sshd,
+    sudo, vpn,
+};
 use std::sync::LazyLock;
 
 /// A row of the table of programs.
@@ -104,6 +107,16 @@ pub(super) static PROGRAMS: &[Program] = &[
     program(&["journal"], &["syslog"], "syslog", Reader::Line(oracle_audit)),
     program(&["nginx"], &["nginx"], "nginx.access", Reader::WebAccess),
     program(&["apache", "apache2", "httpd"], &["apache"], "apache.access", Reader::WebAccess),
+    // Networks: firewalls, name servers, tunnels, power.
+    program(&["filterlog"], &["filterlog"], "pfsense.filterlog", Reader::Function(filterlog::apply)),
+    program(&["named"], &["named", "syslog"], "named", Reader::Function(name_servers::named)),
+    program(&["unbound"], &["unbound", "syslog"], "unbound", Reader::Function(name_servers::unbound)),
+    program(&["dnsmasq"], &["dnsmasq", "syslog"], "dnsmasq", Reader::Function(name_servers::dnsmasq)),
+    program(&["dhcpd", "dnsmasq-dhcp"], &["dhcpd", "syslog"], "dhcpd", Reader::Table(&name_servers::DHCP_TABLE)),
+    program(&["openvpn", "ovpn-server"], &["openvpn", "auth"], "openvpn", Reader::Function(vpn::openvpn)),
+    program(&["charon", "charon-systemd"], &["charon", "auth"], "strongswan", Reader::Function(vpn::charon)),
+    program(&["pptpd", "xl2tpd", "pppd"], &["pppd", "auth"], "pppd", Reader::Function(vpn::ppp)),
+    program(&["apcupsd", "upsmon"], &["ups", "syslog"], "ups", Reader::Table(&power::POWER)),
 ];
 
 fn sudo_line(event: &mut Event, message: &str) {

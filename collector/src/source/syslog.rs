@@ -4,7 +4,7 @@ use canh_schema::{Event, LogSource, Value, field};
 use compact_str::CompactString;
 
 use super::programs::{self, Reader};
-use super::{oracle, pam, web, web_error};
+use super::{devices, oracle, pam, web, web_error};
 use crate::format::{Context, Fit, Json, auditd};
 
 /// Names of facilities. Source: RFC 5424, section 6.2.1, in the short form of `syslog.conf`.
@@ -38,6 +38,9 @@ pub(crate) fn severity(event: &mut Event, number: Option<i64>) {
 /// Fills the event from program, process number and message.
 pub(crate) fn apply(event: &mut Event, context: &Context<'_>, program: Option<&str>, pid: Option<&str>, message: &str) {
     event.set(field::MESSAGE, message);
+    if devices::apply(event, context, program, message) {
+        return;
+    }
     if let Some(name) = program {
         event.set(field::PROCESS_NAME, name);
     }
