@@ -72,6 +72,11 @@ impl Default for ConsoleConfig {
 pub(crate) struct DetectionConfig {
     /// Directories or files with Sigma rules. They start at the working directory if they are relative.
     pub(crate) rules: Vec<PathBuf>,
+    /// Directories or files with indicators of compromise: text, CSV, STIX 2.1, MISP. A file `allow.txt` among them
+    /// names what is never an indicator. They start at the working directory if they are relative.
+    pub(crate) indicators: Vec<PathBuf>,
+    /// Whether indicators that are private addresses (10.0.0.0/8 and its like) are taken.
+    pub(crate) indicators_private: bool,
 }
 
 /// `[store]`
@@ -104,10 +109,12 @@ impl ServerConfig {
         if self.store.commit_every < COMMIT_EVERY_MIN {
             return Err(ValueError { key: "store.commit_every", problem: "it is shorter than 50ms".to_owned() });
         }
-        for path in &self.detection.rules {
+        let rules = self.detection.rules.iter().map(|path| ("detection.rules", path));
+        let indicators = self.detection.indicators.iter().map(|path| ("detection.indicators", path));
+        for (key, path) in rules.chain(indicators) {
             if !path.exists() {
                 let problem = format!("there is no `{}`", path.display());
-                return Err(ValueError { key: "detection.rules", problem });
+                return Err(ValueError { key, problem });
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tracing::{error, info};
 
+use crate::indicators::IndicatorStream;
 use crate::release::KEEP_BEHIND;
 
 /// Findings wait at most this long to be written, so that one transaction holds many.
@@ -31,6 +32,8 @@ pub(crate) struct Detector {
     pub(crate) reload: Receiver<(Engine, Position)>,
     /// Told once, when new events are looked at.
     pub(crate) started: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Asked beside the rules, for each event.
+    pub(crate) indicators: IndicatorStream,
     pub(crate) metrics: DetectorMetrics,
 }
 
@@ -109,12 +112,13 @@ impl Detector {
         }
     }
 
-    fn look(&self, engine: &mut Engine, batch: &Arc<EventBatch>, pending: &mut Pending) {
+    fn look(&mut self, engine: &mut Engine, batch: &Arc<EventBatch>, pending: &mut Pending) {
         if pending.after == pending.written && pending.findings.is_empty() {
             pending.since = Instant::now();
         }
         let before = pending.findings.len();
         engine.evaluate(batch, &mut pending.findings);
+        self.indicators.evaluate(batch, &mut pending.findings);
         if pending.findings.len() > before && pending.received.is_none() {
             pending.since = Instant::now();
             pending.received = batch.events.first().map(|event| event.received);

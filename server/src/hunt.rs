@@ -148,7 +148,7 @@ pub(crate) struct WrongTime {
     example: &'static str,
 }
 
-fn moment(text: &str) -> Result<Timestamp, WrongTime> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, WrongTime> {
     let error = || WrongTime {
         text: text.to_owned(),
         what: "a time between the years 1677 and 2262",
@@ -158,7 +158,7 @@ fn moment(text: &str) -> Result<Timestamp, WrongTime> {
 }
 
 /// `90s`, `30m`, `24h`, `7d` or `2w`.
-fn span(text: &str) -> Result<Duration, WrongTime> {
+pub(crate) fn span(text: &str) -> Result<Duration, WrongTime> {
     let read = || {
         let seconds_each = match text.chars().next_back()? {
             's' => 1,

@@ -9,6 +9,9 @@ mod doctor;
 mod doors;
 mod hunt;
 mod index;
+mod indicators;
+mod ioc;
+mod ioc_query;
 mod release;
 mod rules;
 mod secret;
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, ConfigCommand, RulesCommand};
+use crate::cli::{Cli, Command, ConfigCommand, IocCommand, RulesCommand};
 use crate::config::ServerConfig;
 
 /// Gives memory back after a burst; the system's allocator keeps most of it. Figures: `docs/decisions/crates.md`.
@@ -52,6 +55,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths }) => return Ok(verdict(rules::check(&paths)?)),
+        Command::Ioc(IocCommand::Check(args)) => return Ok(verdict(ioc::check(&args)?)),
+        Command::Ioc(IocCommand::Match(args)) => ioc::match_events(&args)?,
+        Command::Ioc(IocCommand::Hunt(args)) => ioc::hunt(&args)?,
         Command::Config(ConfigCommand::Check { file }) => {
             ServerConfig::load(Some(&file))?.check()?;
             println!("{} is fine", file.display());

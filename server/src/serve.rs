@@ -32,6 +32,7 @@ use crate::config::ServerConfig;
 use crate::detect::{Detector, DetectorMetrics};
 use crate::doors::Doors;
 use crate::index::Indexer;
+use crate::indicators::Indicators;
 use crate::release::Keeper;
 use crate::rules::Rules;
 use crate::terminal::{self, say};
@@ -112,6 +113,7 @@ impl Server {
 
         let (reload, reloaded) = mpsc::channel();
         let (rules, engine) = self.load_rules().await?;
+        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -120,6 +122,7 @@ impl Server {
             live: live.clone(),
             reload: reloaded,
             started: Some(started),
+            indicators: indicators.stream(),
             metrics: DetectorMetrics::new(&self.registry)?,
         };
         let indexer = Indexer::new(feed.clone(), self.events.clone(), self.config.store.commit_every, &self.registry)?;
@@ -156,6 +159,7 @@ impl Server {
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
         tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload));
+        tokio::spawn(indicators.reload_on_hangup());
         tokio::spawn(stop_on_signal(stop.clone()));
 
         info!(address = %console_address, "the console is open");
