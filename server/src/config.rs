@@ -82,6 +82,11 @@ pub(crate) struct DetectionConfig {
     /// least 1m.
     #[serde(with = "canh_config::duration")]
     pub(crate) canary_every: Duration,
+    /// Directories or files with indicators of compromise: text, CSV, STIX 2.1, MISP. A file `allow.txt` among them
+    /// names what is never an indicator. They start at the working directory if they are relative.
+    pub(crate) indicators: Vec<PathBuf>,
+    /// Whether indicators that are private addresses (10.0.0.0/8 and its like) are taken.
+    pub(crate) indicators_private: bool,
 }
 
 impl Default for DetectionConfig {
@@ -90,6 +95,8 @@ impl Default for DetectionConfig {
             rules: Vec::new(),
             findings_per_hour: const { NonZeroU32::new(2_000).unwrap() },
             canary_every: Duration::from_secs(3_600),
+            indicators: Vec::new(),
+            indicators_private: false,
         }
     }
 }
@@ -127,10 +134,12 @@ impl ServerConfig {
         if self.detection.canary_every < CANARY_EVERY_MIN {
             return Err(ValueError { key: "detection.canary_every", problem: "it is shorter than 1m".to_owned() });
         }
-        for path in &self.detection.rules {
+        let rules = self.detection.rules.iter().map(|path| ("detection.rules", path));
+        let indicators = self.detection.indicators.iter().map(|path| ("detection.indicators", path));
+        for (key, path) in rules.chain(indicators) {
             if !path.exists() {
                 let problem = format!("there is no `{}`", path.display());
-                return Err(ValueError { key: "detection.rules", problem });
+                return Err(ValueError { key, problem });
             }
         }
         Ok(())

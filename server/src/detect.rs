@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use crate::canary::{self, Seen};
 use crate::health::Health;
+use crate::indicators::IndicatorStream;
 use crate::memory::MemoryFile;
 use crate::release::KEEP_BEHIND;
 
@@ -38,6 +39,8 @@ pub(crate) struct Detector {
     pub(crate) reload: Receiver<(Engine, Position)>,
     /// Told once, when new events are looked at.
     pub(crate) started: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Asked beside the rules, for each event.
+    pub(crate) indicators: IndicatorStream,
     pub(crate) metrics: DetectorMetrics,
     pub(crate) memory: MemoryFile,
     pub(crate) health: Health,
@@ -189,7 +192,7 @@ impl Detector {
         }
     }
 
-    fn look(&self, engine: &mut Engine, batch: &Arc<EventBatch>, pending: &mut Pending) {
+    fn look(&mut self, engine: &mut Engine, batch: &Arc<EventBatch>, pending: &mut Pending) {
         if canary::is_canary(batch) {
             self.canaries.saw(engine, batch);
             pending.after = batch.position;
@@ -200,6 +203,7 @@ impl Detector {
         }
         let before = pending.findings.len();
         engine.evaluate(batch, &mut pending.findings);
+        self.indicators.evaluate(batch, &mut pending.findings);
         if let Some(received) = batch.events.first().map(|event| event.received) {
             self.tick(engine, received, pending);
         }

@@ -148,7 +148,7 @@ pub(crate) struct WrongTime {
     example: &'static str,
 }
 
-fn moment(text: &str) -> Result<Timestamp, WrongTime> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, WrongTime> {
     let error = || WrongTime {
         text: text.to_owned(),
         what: "a time between the years 1677 and 2262",

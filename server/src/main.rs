@@ -11,6 +11,9 @@ mod doors;
 mod health;
 mod hunt;
 mod index;
+mod indicators;
+mod ioc;
+mod ioc_query;
 mod memory;
 mod release;
 mod rules;
@@ -23,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{AlertsCommand, Cli, Command, ConfigCommand, RulesCommand};
+use crate::cli::{AlertsCommand, Cli, Command, ConfigCommand, IocCommand, RulesCommand};
 use crate::config::ServerConfig;
 
 /// Gives memory back after a burst; the system's allocator keeps most of it. Figures: `docs/decisions/crates.md`.
@@ -64,6 +67,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let mutation = if mutate { rules::test::Mutation::Tried } else { rules::test::Mutation::LeftOut };
             return Ok(verdict(rules::test::run(&paths, mutation)?));
         }
+        Command::Ioc(IocCommand::Check(args)) => return Ok(verdict(ioc::check(&args)?)),
+        Command::Ioc(IocCommand::Match(args)) => ioc::match_events(&args)?,
+        Command::Ioc(IocCommand::Hunt(args)) => ioc::hunt(&args)?,
         Command::Config(ConfigCommand::Check { file }) => {
             ServerConfig::load(Some(&file))?.check()?;
             println!("{} is fine", file.display());

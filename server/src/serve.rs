@@ -34,6 +34,7 @@ use crate::detect::{Detector, DetectorMetrics};
 use crate::doors::Doors;
 use crate::health::Health;
 use crate::index::Indexer;
+use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
 use crate::rules::desk::Desk;
@@ -121,6 +122,7 @@ impl Server {
         let memory = MemoryFile::new(data);
         let health = Health::load(&*self.state).await?;
         let canaries = Seen::default();
+        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -129,6 +131,7 @@ impl Server {
             live: live.clone(),
             reload: reloaded,
             started: Some(started),
+            indicators: indicators.stream(),
             metrics: DetectorMetrics::new(&self.registry)?,
             memory: memory.clone(),
             health: health.clone(),
@@ -183,6 +186,7 @@ impl Server {
             let stop = stop.clone();
             async move { canary_keeper.run(flocks, stop).await }
         });
+        tokio::spawn(indicators.reload_on_hangup());
         tokio::spawn(stop_on_signal(stop.clone()));
 
         info!(address = %console_address, "the console is open");

@@ -35,6 +35,7 @@ impl Ports {
 #[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
     pub rules: Vec<PathBuf>,
+    pub indicators: Vec<PathBuf>,
     /// Lines added to the configuration file.
     pub config: String,
 }
@@ -52,13 +53,17 @@ impl Server {
     pub fn start(dir: &Path, options: &ServerOptions) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
         let ports = Ports::free()?;
-        let rules: Vec<String> = options.rules.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+        let list = |paths: &[PathBuf]| {
+            let quoted: Vec<String> = paths.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+            quoted.join(", ")
+        };
         let config = format!(
             r#"data = {data:?}
 [console]
 listen = "127.0.0.1:{console}"
 [detection]
 rules = [{rules}]
+indicators = [{indicators}]
 [collector.otlp_grpc]
 listen = "127.0.0.1:{otlp_grpc}"
 [collector.http]
@@ -71,7 +76,8 @@ listen = "127.0.0.1:{udp}"
 "#,
             data = dir.join("data").display().to_string(),
             console = ports.console,
-            rules = rules.join(", "),
+            rules = list(&options.rules),
+            indicators = list(&options.indicators),
             otlp_grpc = ports.otlp_grpc,
             http = ports.http,
             tcp = ports.syslog_tcp,

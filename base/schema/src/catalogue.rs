@@ -151,9 +151,11 @@ catalogue! {
     DNS_QUESTION_TYPE = "dns.question.type", Keyword, "type asked for, for example `TXT`";
     DNS_RESPONSE_CODE = "dns.response_code", Keyword, "answer code, for example `NXDOMAIN`";
     DNS_ANSWERS_DATA = "dns.answers.data", Keyword, "data of the answers";
+    DNS_RESOLVED_IP = "dns.resolved_ip", Ip, "addresses among the answers";
     TLS_SERVER_NAME = "tls.client.server_name", Keyword, "name that the client asked for (SNI)";
     TLS_VERSION = "tls.version", Keyword, "version agreed on, for example `1.3`";
     TLS_JA3 = "tls.client.ja3", Keyword, "JA3 fingerprint of the client";
+    TLS_JA3S = "tls.server.ja3s", Keyword, "JA3S fingerprint of the server";
 
     // Web.
     HTTP_METHOD = "http.request.method", Keyword, "method, for example `GET`";
@@ -161,6 +163,7 @@ catalogue! {
     HTTP_RESPONSE_BYTES = "http.response.body.bytes", Integer, "bytes of the answer's body";
     HTTP_REFERRER = "http.request.referrer", Keyword, "page that the request came from";
     HTTP_VERSION = "http.version", Keyword, "version, for example `1.1`";
+    URL_FULL = "url.full", Keyword, "whole address, with scheme and host";
     URL_ORIGINAL = "url.original", Keyword, "address as asked for";
     URL_PATH = "url.path", Keyword, "path of the address";
     URL_QUERY = "url.query", Keyword, "what follows the question mark";
@@ -189,8 +192,19 @@ catalogue! {
     HASH_MD5 = "file.hash.md5", Keyword, "MD5 of the file";
     HASH_SHA1 = "file.hash.sha1", Keyword, "SHA-1 of the file";
     HASH_SHA256 = "file.hash.sha256", Keyword, "SHA-256 of the file";
+    HASH_SHA512 = "file.hash.sha512", Keyword, "SHA-512 of the file";
+    PROCESS_HASH_MD5 = "process.hash.md5", Keyword, "MD5 of the program";
+    PROCESS_HASH_SHA1 = "process.hash.sha1", Keyword, "SHA-1 of the program";
+    PROCESS_HASH_SHA256 = "process.hash.sha256", Keyword, "SHA-256 of the program";
     REGISTRY_PATH = "registry.path", Keyword, "registry key or value";
     SERVICE_NAME = "service.name", Keyword, "service or unit";
+
+    // Mail.
+    EMAIL_FROM = "email.from.address", Keyword, "author of a message";
+    EMAIL_SENDER = "email.sender.address", Keyword, "who handed the message in, if not the author";
+    EMAIL_TO = "email.to.address", Keyword, "recipients of a message";
+    EMAIL_CC = "email.cc.address", Keyword, "recipients of a copy";
+    EMAIL_REPLY_TO = "email.reply_to.address", Keyword, "where answers are to go";
 
     // Metrics. One event is one sample.
     METRIC_NAME = "canh.metric.name", Keyword, "name of the metric, OpenTelemetry semantic conventions";

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use crate::{EventHash, RuleId, Value};
+use crate::{EventHash, FieldMatch, RuleId, Value};
 
 /// A part of a condition and whether it holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,22 @@ pub struct Proof {
 }
 
 impl Explained {
+    /// A condition of which it is only known that these comparisons held together.
+    pub fn held(matches: &[FieldMatch]) -> Self {
+        let part = |held: &FieldMatch| Self {
+            holds: true,
+            part: ConditionPart::Compared(Compared {
+                selection: held.selection.clone(),
+                field: held.field.clone(),
+                modifiers: held.modifiers.clone(),
+                patterns: vec![held.pattern.clone()],
+                patterns_total: 1,
+                value: Some(held.value.clone()),
+            }),
+        };
+        Self { holds: true, part: ConditionPart::All(matches.iter().map(part).collect()) }
+    }
+
     /// Every comparison in the tree, in order.
     pub fn comparisons(&self) -> Vec<(bool, &Compared)> {
         let mut out = Vec::new();

@@ -1,6 +1,6 @@
 //! What rules with a memory have in common: the events that they remember and the findings that come of them.
 
-use canh_schema::{Compared, ConditionPart, Event, EventHash, EventId, Explained, FieldMatch, Timestamp, Value, field};
+use canh_schema::{Event, EventHash, EventId, FieldMatch, Timestamp, Value, field};
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
@@ -60,24 +60,6 @@ pub(super) struct Crossing {
     pub events: Vec<EventRef>,
     pub subject: Subject,
     pub matches: Vec<FieldMatch>,
-}
-
-impl Crossing {
-    /// The measured condition as a tree.
-    pub(super) fn condition(&self) -> Explained {
-        let part = |held: &FieldMatch| Explained {
-            holds: true,
-            part: ConditionPart::Compared(Compared {
-                selection: held.selection.clone(),
-                field: held.field.clone(),
-                modifiers: held.modifiers.clone(),
-                patterns: vec![held.pattern.clone()],
-                patterns_total: 1,
-                value: Some(held.value.clone()),
-            }),
-        };
-        Explained { holds: true, part: ConditionPart::All(self.matches.iter().map(part).collect()) }
-    }
 }
 
 /// A line of the proof of a rule with a memory.

@@ -308,7 +308,7 @@ impl Engine {
         for crossing in crossings {
             let Some(rule) = self.rules.get(crossing.rule as usize).filter(|rule| rule.raises) else { continue };
             if let Some(out) = out.as_deref_mut() {
-                let condition = crossing.condition();
+                let condition = Explained::held(&crossing.matches);
                 let Crossing { time, events, subject, matches, .. } = crossing;
                 out.push(finding(&rule.info, subject, time, events, matches, condition));
                 self.stats.findings += 1;

@@ -5,4 +5,5 @@ mod crash;
 mod demo;
 mod doors;
 mod full_disk;
+mod indicators;
 mod real_data;
