@@ -40,11 +40,13 @@ pub enum Door {
     SyslogTcp = 5,
     /// A file read once, by `canh import` or the demo.
     Import = 6,
+    /// What was found in a file that was sent to be scanned.
+    Samples = 7,
 }
 
 impl Door {
-    pub const ALL: [Self; 6] =
-        [Self::OtlpGrpc, Self::OtlpHttp, Self::Ndjson, Self::SyslogUdp, Self::SyslogTcp, Self::Import];
+    pub const ALL: [Self; 7] =
+        [Self::OtlpGrpc, Self::OtlpHttp, Self::Ndjson, Self::SyslogUdp, Self::SyslogTcp, Self::Import, Self::Samples];
 
     /// The name in configuration, metrics and `canh.source`.
     pub const fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl Door {
             Self::SyslogUdp => "syslog_udp",
             Self::SyslogTcp => "syslog_tcp",
             Self::Import => "import",
+            Self::Samples => "samples",
         }
     }
 

@@ -72,6 +72,9 @@ impl Default for ConsoleConfig {
 pub(crate) struct DetectionConfig {
     /// Directories or files with Sigma rules. They start at the working directory if they are relative.
     pub(crate) rules: Vec<PathBuf>,
+    /// Directories or files with YARA rules, for files that are sent to `/v1/samples`. They start at the working
+    /// directory if they are relative. Without any, no files are taken.
+    pub(crate) yara: Vec<PathBuf>,
 }
 
 /// `[store]`
@@ -104,10 +107,10 @@ impl ServerConfig {
         if self.store.commit_every < COMMIT_EVERY_MIN {
             return Err(ValueError { key: "store.commit_every", problem: "it is shorter than 50ms".to_owned() });
         }
-        for path in &self.detection.rules {
-            if !path.exists() {
-                let problem = format!("there is no `{}`", path.display());
-                return Err(ValueError { key: "detection.rules", problem });
+        let paths = [("detection.rules", &self.detection.rules), ("detection.yara", &self.detection.yara)];
+        for (key, paths) in paths {
+            if let Some(path) = paths.iter().find(|path| !path.exists()) {
+                return Err(ValueError { key, problem: format!("there is no `{}`", path.display()) });
             }
         }
         Ok(())

@@ -11,16 +11,18 @@ mod hunt;
 mod index;
 mod release;
 mod rules;
+mod samples;
 mod secret;
 mod serve;
 mod sources;
 mod terminal;
+mod yara;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, ConfigCommand, RulesCommand};
+use crate::cli::{Cli, Command, ConfigCommand, RulesCommand, YaraCommand};
 use crate::config::ServerConfig;
 
 /// Gives memory back after a burst; the system's allocator keeps most of it. Figures: `docs/decisions/crates.md`.
@@ -52,6 +54,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths }) => return Ok(verdict(rules::check(&paths)?)),
+        Command::Yara(YaraCommand::Check { paths }) => return Ok(verdict(yara::check(&paths)?)),
+        Command::Yara(YaraCommand::Scan(args)) => return Ok(yara::scan(&args)),
         Command::Config(ConfigCommand::Check { file }) => {
             ServerConfig::load(Some(&file))?.check()?;
             println!("{} is fine", file.display());

@@ -34,6 +34,7 @@ use crate::doors::Doors;
 use crate::index::Indexer;
 use crate::release::Keeper;
 use crate::rules::Rules;
+use crate::samples::Yara;
 use crate::terminal::{self, say};
 use crate::{detect, secret, sources};
 
@@ -93,12 +94,14 @@ impl Server {
         let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
         // Addresses first: a port in use should be known before anything else happens.
+        let yara = Yara::load(&self.config.detection.yara, &self.registry).await?;
         let ingest = secret::load_or_make(&data.join(crate::doors::TOKEN_FILE))?;
         let parts = CollectorParts {
             journal: self.journal.clone(),
             tokens: Arc::new(TokenSet::single("agent.token", &ingest)),
             drops,
             sources: senders.clone(),
+            samples: yara.as_ref().map(Yara::sink).transpose()?,
         };
         let collector = Collector::bind(&self.config.collector, parts, &self.registry)?;
         let address = self.config.console.listen;
@@ -156,6 +159,9 @@ impl Server {
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
         tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload));
+        if let Some(yara) = yara {
+            tokio::spawn(yara.reload_on_hangup());
+        }
         tokio::spawn(stop_on_signal(stop.clone()));
 
         info!(address = %console_address, "the console is open");

@@ -35,6 +35,8 @@ impl Ports {
 #[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
     pub rules: Vec<PathBuf>,
+    /// Directories with YARA rules.
+    pub yara: Vec<PathBuf>,
     /// Lines added to the configuration file.
     pub config: String,
 }
@@ -52,13 +54,17 @@ impl Server {
     pub fn start(dir: &Path, options: &ServerOptions) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
         let ports = Ports::free()?;
-        let rules: Vec<String> = options.rules.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+        let list = |paths: &[PathBuf]| {
+            let paths: Vec<String> = paths.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+            paths.join(", ")
+        };
         let config = format!(
             r#"data = {data:?}
 [console]
 listen = "127.0.0.1:{console}"
 [detection]
 rules = [{rules}]
+yara = [{yara}]
 [collector.otlp_grpc]
 listen = "127.0.0.1:{otlp_grpc}"
 [collector.http]
@@ -71,7 +77,8 @@ listen = "127.0.0.1:{udp}"
 "#,
             data = dir.join("data").display().to_string(),
             console = ports.console,
-            rules = rules.join(", "),
+            rules = list(&options.rules),
+            yara = list(&options.yara),
             otlp_grpc = ports.otlp_grpc,
             http = ports.http,
             tcp = ports.syslog_tcp,
@@ -131,6 +138,11 @@ listen = "127.0.0.1:{udp}"
 
     pub fn ndjson_url(&self) -> String {
         format!("http://127.0.0.1:{}/ingest/ndjson", self.ports.http)
+    }
+
+    /// Where files to be scanned go; `query` is what follows the question mark.
+    pub fn samples_url(&self, query: &str) -> String {
+        format!("http://127.0.0.1:{}/v1/samples?{query}", self.ports.http)
     }
 
     /// Runs a subcommand of `canh` against this server, and gives its exit code and its output.

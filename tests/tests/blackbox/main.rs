@@ -6,3 +6,4 @@ mod demo;
 mod doors;
 mod full_disk;
 mod real_data;
+mod yara;
