@@ -41,7 +41,7 @@ pub enum Door {
     /// A file read once, by `canh import` or the demo.
     Import = 6,
     /// What was found in a file that was sent to be scanned.
-    Samples = 7,
+    Samples = 8,
 }
 
 impl Door {

@@ -11,8 +11,8 @@ rule powershell_encoded_dropper : dropper windows
         severity = "high"
         date = "2026-11-27"
     strings:
-        // UTF-16 in base64 has an A as every third or fourth letter at least; a letter and a zero byte each time.
-        $encoded = /\b(powershell|pwsh)(\.exe)?["']?\s[^\n]{0,160}[-\/]e(nc|ncodedcommand|c)?\s{1,8}["']?([A-Za-z0-9+\/]{2,3}A){10}/ ascii wide nocase
+        // Every second byte of ASCII in UTF-16 is zero, so in base64 three of eight letters can hardly vary.
+        $encoded = /\b(powershell|pwsh)(\.exe)?["']?\s[^\n]{0,160}[-\/]e(nc|ncodedcommand|c)?\s{1,8}["']?([A-Za-z0-9+\/][AQgw][AB][A-Za-z0-9+\/]A[A-H][A-Za-z0-9+\/]A){4}/ ascii wide nocase
         $run = /\b(iex|invoke-expression)\b/ ascii wide nocase
         $base64 = "frombase64string" ascii wide nocase
         $fetch = /\b(downloadstring|downloaddata|invoke-webrequest|iwr|invoke-restmethod|start-bitstransfer)\b/ ascii wide nocase

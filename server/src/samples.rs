@@ -24,6 +24,10 @@ mod line;
 const QUEUE_LEN: usize = 4;
 /// The rules' time for one file with everything inside it. The door's `request_timeout` is longer.
 const TIME_MAX: Duration = Duration::from_secs(30);
+/// Lines of one file, so that they fit into one batch of the journal whatever the names in them are.
+const RULES_MAX: usize = 128;
+/// The engine reads hostile structures; room is cheaper than an overflow.
+const STACK_LEN: usize = 8 << 20;
 
 /// The rules of a running server. Clones are the same.
 #[derive(Clone)]
@@ -85,6 +89,7 @@ impl Yara {
         let worker = self.clone();
         std::thread::Builder::new()
             .name("canh-yara".to_owned())
+            .stack_size(STACK_LEN)
             .spawn(move || worker.work(&waiting))
             .context("cannot start the thread `canh-yara`")?;
         Ok(Arc::new(Sink { queue, metrics: self.metrics.clone() }))
@@ -118,7 +123,7 @@ impl Yara {
 
     fn scan(&self, scanner: &Scanner, sample: &Sample) -> Scanned {
         let begun = Instant::now();
-        let limits = ScanLimits { time_max: TIME_MAX, ..ScanLimits::default() };
+        let limits = ScanLimits { time_max: TIME_MAX, rules_max: RULES_MAX, ..ScanLimits::default() };
         let report = scanner.scan(&sample.bytes, &info_of(sample), &limits);
         self.metrics.seconds.observe(begun.elapsed().as_secs_f64());
         let outcome = if report.matches.is_empty() { "no_match" } else { "match" };

@@ -98,8 +98,14 @@ impl RuleFiles {
         if self.bytes > TOTAL_BYTES_MAX {
             return self.refuse(path, format!("all rules together have more than {TOTAL_BYTES_MAX} bytes"));
         }
-        // Old public rules have a comment in Latin-1 here and there. That is no reason to lose them.
+        // A comment in another encoding is no reason to lose the rules. A text of a rule would be another one, though.
         let text = String::from_utf8_lossy(&bytes);
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let at = Place::of(&text, error.valid_up_to());
+            let message = "the file is not UTF-8; its rules are in force, but texts in another encoding do not match: save \
+                           it as UTF-8";
+            self.problems.push(RuleProblem { path: path.to_owned(), at, message: message.to_owned() });
+        }
         let text = text.trim_start_matches('\u{feff}').to_owned();
         let inside = path.strip_prefix(root).unwrap_or(path);
         self.add(path, &inside.display().to_string(), text);
@@ -113,6 +119,16 @@ impl RuleFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_encoding_is_listed_and_the_rules_are_kept() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::write(dir.path().join("a.yar"), b"// Gr\xfc\xdfe\nrule a { condition: true }").expect("can be written");
+        let compiled = RuleFiles::load([dir.path()]).compile();
+        assert_eq!(compiled.rules, 1);
+        let [problem] = compiled.problems.as_slice() else { panic!("{:?}", compiled.problems) };
+        assert_eq!(problem.at, Place { line: 1, column: 6 });
+    }
 
     #[test]
     fn namespaces_are_paths_and_never_clash() {

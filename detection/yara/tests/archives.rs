@@ -118,6 +118,18 @@ fn bombs_are_bounded_and_named() {
     );
 }
 
+/// Headers that leave the length open make a reader search for the end; it must not search all of the rest each time.
+#[test]
+fn many_headers_of_open_length_take_no_longer_than_few() {
+    let mut header = b"PK\x03\x04\x14\x00\x08\x00\x00\x00".to_vec();
+    header.resize(30, 0);
+    let mut bytes = header.repeat(8_000);
+    bytes.resize(48 << 20, b'x');
+    let begun = Instant::now();
+    scan(&scanner(CANARY), "open.zip", &bytes);
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+}
+
 #[test]
 fn nesting_ends() {
     let mut nested = text();

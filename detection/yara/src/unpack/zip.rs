@@ -169,9 +169,11 @@ fn packed_len(packed: u32, unpacked: u32, extra: &[u8]) -> u64 {
     packed.into()
 }
 
+/// One search for all marks: with one for each, many headers would have the whole file searched many times.
 fn up_to_next_record(rest: &[u8]) -> u64 {
-    let records = [b"PK\x07\x08".as_slice(), LOCAL, CENTRAL];
-    let next = records.iter().filter_map(|mark| find(rest, mark, 0)).min();
+    let marks = [b"PK\x07\x08".as_slice(), LOCAL, CENTRAL];
+    let is_record = |at: &usize| rest.get(*at..).is_some_and(|rest| marks.iter().any(|mark| rest.starts_with(mark)));
+    let next = memchr::memmem::find_iter(rest, b"PK").find(is_record);
     next.unwrap_or(rest.len()) as u64
 }
 
