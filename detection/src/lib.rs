@@ -7,6 +7,7 @@ mod engine;
 pub mod load;
 mod mapping;
 mod matching;
+pub mod mutate;
 mod rule;
 
 pub use diagnostic::{Diagnostic, Place, RuleError, Severity};

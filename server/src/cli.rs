@@ -13,6 +13,7 @@ Examples:
   canh hunt 'event.outcome:failure' --json | jq -r '.fields[\"source.ip\"]' | sort | uniq -c
   canh tail 'service:sshd'
   canh rules check rules/
+  canh rules test rules/ --mutate
   canh yara scan --rules rules/yara /srv/upload
   canh doctor
 
@@ -148,6 +149,18 @@ pub(crate) enum RulesCommand {
         /// Directories or files
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Run the samples beside each rule; with --mutate, also look for parts of a rule that no sample proves
+    #[command(
+        after_help = "Example:\n  canh rules test rules/ --mutate\n\nA folder holds rule.yml, match.ndjson and no_match.ndjson. A line of the latter two is\n  {\"about\": \"what it shows\", \"format\": \"syslog_3164\", \"raw\": [\"first record\", …], \"each\": false}\nwhere `each` makes every record a sample of its own."
+    )]
+    Test {
+        /// Directories with folders of rules
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Change each condition of each rule and see whether a sample notices
+        #[arg(long)]
+        mutate: bool,
     },
 }
 

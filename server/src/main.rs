@@ -54,6 +54,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths }) => return Ok(verdict(rules::check(&paths)?)),
+        Command::Rules(RulesCommand::Test { paths, mutate }) => {
+            let mutation = if mutate { rules::test::Mutation::Tried } else { rules::test::Mutation::LeftOut };
+            return Ok(verdict(rules::test::run(&paths, mutation)?));
+        }
         Command::Yara(YaraCommand::Check { paths }) => return Ok(verdict(yara::check(&paths)?)),
         Command::Yara(YaraCommand::Scan(args)) => return Ok(yara::scan(&args)),
         Command::Config(ConfigCommand::Check { file }) => {

@@ -23,9 +23,7 @@ pub(crate) fn engine(paths: &[PathBuf]) -> Engine {
 
 /// Decodes lines as one batch.
 pub(crate) fn events(lines: &[u8], format: Option<&str>, host: &str, position: u64, received: Timestamp) -> EventBatch {
-    // JSON may name its log source with the envelope keys, which only this framing reads.
-    let framing = if format == Some("json") { Framing::NdJson } else { Framing::Lines };
-    let mut envelope = Envelope::new(Door::Import, received, framing, Bytes::copy_from_slice(lines));
+    let mut envelope = Envelope::new(Door::Import, received, Framing::Lines, Bytes::copy_from_slice(lines));
     envelope.format = format.map(Into::into);
     envelope.host = Some(host.into());
     decode(&envelope, Position::new(position), 1, &DecodeSettings::default())

@@ -108,6 +108,10 @@ impl Correlations {
         });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.correlators.is_empty()
+    }
+
     pub(crate) fn is_fed_by(&self, rule: u32) -> bool {
         self.fed_by.contains_key(&rule)
     }

@@ -168,6 +168,11 @@ impl Engine {
         self.rules.iter().map(|rule| &rule.info)
     }
 
+    /// Whether what the engine finds in an event may depend on the events before it.
+    pub fn remembers(&self) -> bool {
+        !self.correlations.is_empty()
+    }
+
     pub fn stats(&self) -> EngineStats {
         self.stats
     }

@@ -25,7 +25,7 @@ impl Throttle {
     }
 
     /// Waits for room; one document always fits, however large. `None` if there is none after `patience`, which means
-    /// that a writer hangs.
+    /// that a writer is slow, hangs, or has ended.
     pub(crate) fn acquire(self: &Arc<Self>, size: usize, patience: Duration) -> Option<Permit> {
         let until = Instant::now() + patience;
         let mut used = self.used.lock();

@@ -19,8 +19,11 @@ use crate::partitions::Partitions;
 use crate::throttle::Throttle;
 use crate::{EmbeddedConfig, Metrics};
 
-/// How long an append waits for a writer before it is taken for dead.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a document waits for room before it goes without. A writer that has ended (its disk is full) no longer makes
+/// room, and only giving it a document tells.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Documents that found no room in a row before a writer that takes them all the same counts as stuck.
+const WITHOUT_ROOM_MAX: u32 = 60;
 const CURSOR_FILE: &str = "cursor";
 
 pub(crate) struct Writers {
@@ -49,7 +52,7 @@ struct OpenWriter {
 enum WriteError {
     #[error("partition `{name}`")]
     Partition { name: String, source: TantivyError },
-    #[error("a writer did not take any event for {} s", PATIENCE.as_secs())]
+    #[error("a writer did not finish any event for {} s", PATIENCE.as_secs() * u64::from(WITHOUT_ROOM_MAX))]
     Stuck,
     #[error("cursor file")]
     Cursor(#[source] io::Error),
@@ -110,8 +113,16 @@ impl Writers {
         let error = |source| WriteError::Partition { name: partition.name.clone(), source };
         let throttle = self.throttle.clone();
         let writer = self.writer(partition)?;
+        let mut without_room = 0;
         for mut doc in documents(events.iter().copied(), partition.fields.clone()) {
-            doc.hold(throttle.acquire(doc.size(), PATIENCE).ok_or(WriteError::Stuck)?);
+            match throttle.acquire(doc.size(), PATIENCE) {
+                Some(permit) => {
+                    doc.hold(permit);
+                    without_room = 0;
+                }
+                None if without_room == WITHOUT_ROOM_MAX => return Err(WriteError::Stuck),
+                None => without_room += 1,
+            }
             writer.writer.add_document(doc).map_err(error)?;
         }
         let received = events.iter().map(|event| event.received.nanos()).max().unwrap_or(i64::MIN);
@@ -219,6 +230,8 @@ impl Writers {
         self.metrics.write_errors.inc();
         error!(error = &error as &dyn std::error::Error, cursor = self.cursor.get(), "cannot write events");
         self.open.clear();
+        // A writer that ended may have kept documents, and with them the room that they take.
+        self.throttle = Throttle::new(self.config.queue.as_len().max(1));
         self.appended = self.cursor;
         StoreError::Retry { cursor: self.cursor, what: error.to_string(), source: Some(Box::new(error)) }
     }

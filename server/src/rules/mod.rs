@@ -1,4 +1,7 @@
-//! Loads detection rules, for the server and for `canh rules check`.
+//! Loads detection rules, for the server and for `canh rules check`; proves them by their samples.
+
+mod samples;
+pub(crate) mod test;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;

@@ -1,0 +1,163 @@
+//! The samples that prove a rule: `match.ndjson` and `no_match.ndjson` beside each `rule.yml`. A sample is raw, as a
+//! device wrote it, and goes through the real decoder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bytes::Bytes;
+use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
+use canh_detection::{Engine, EngineConfig, RuleSet};
+use canh_schema::{EventBatch, Position, Timestamp};
+use serde::Deserialize;
+
+pub(crate) const RULE_FILE: &str = "rule.yml";
+
+/// What a sample is expected to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expected {
+    Fires,
+    Silent,
+}
+
+impl Expected {
+    pub(crate) const fn file(self) -> &'static str {
+        match self {
+            Self::Fires => "match.ndjson",
+            Self::Silent => "no_match.ndjson",
+        }
+    }
+}
+
+/// One line of a sample file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// What it shows, in a few words.
+    about: String,
+    /// Name of the log format; without one it is found out, as at the doors.
+    format: Option<String>,
+    /// The records as sent.
+    raw: Vec<String>,
+    /// Every record is a sample of its own.
+    #[serde(default)]
+    each: bool,
+}
+
+/// Records that belong together, decoded.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) about: String,
+    pub(crate) expected: Expected,
+    pub(crate) events: EventBatch,
+}
+
+/// A folder with a rule and its samples.
+#[derive(Debug)]
+pub(crate) struct RuleFolder {
+    pub(crate) rules: RuleSet,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl RuleFolder {
+    /// # Errors
+    ///
+    /// A file that is missing or cannot be read, a sample that is not as it should be.
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        let file = path.join(RULE_FILE);
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let mut rules = RuleSet::from_text(&file, &text);
+        rules.link();
+        let mut samples = Vec::new();
+        for expected in [Expected::Fires, Expected::Silent] {
+            read(&path.join(expected.file()), expected, &mut samples)?;
+        }
+        Ok(Self { rules, samples })
+    }
+}
+
+/// Every folder with a `rule.yml` at or below these paths, in the order of their names.
+pub(crate) fn folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<PathBuf> = paths.to_vec();
+    while let Some(path) = waiting.pop() {
+        if path.is_file() {
+            found.extend(path.parent().map(Path::to_owned));
+            continue;
+        }
+        if path.join(RULE_FILE).is_file() {
+            found.push(path);
+            continue;
+        }
+        let entries = fs::read_dir(&path).with_context(|| format!("cannot read the directory `{}`", path.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn read(path: &Path, expected: Expected, out: &mut Vec<Sample>) -> anyhow::Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let before = out.len();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let written: Written =
+            serde_json::from_str(line).with_context(|| format!("{}:{number}: not a sample", path.display()))?;
+        anyhow::ensure!(!written.raw.is_empty(), "{}:{number}: `raw` is empty", path.display());
+        if let Some(format) = &written.format {
+            let known = canh_collector::format::FORMATS.iter().any(|known| known.name() == format);
+            anyhow::ensure!(known, "{}:{number}: `{format}` is not a log format", path.display());
+        }
+        let groups: Vec<&[String]> =
+            if written.each { written.raw.chunks(1).collect() } else { vec![written.raw.as_slice()] };
+        for group in groups {
+            let about = if written.each { format!("{}: {}", written.about, group[0]) } else { written.about.clone() };
+            out.push(Sample { about, expected, events: decoded(group, written.format.as_deref()) });
+        }
+    }
+    anyhow::ensure!(out.len() > before, "`{}` has no sample", path.display());
+    Ok(())
+}
+
+/// The records as one batch, received at a moment that never changes, so that a sample means the same every day.
+fn decoded(raw: &[String], format: Option<&str>) -> EventBatch {
+    // 2026-01-15T12:00:00Z
+    let received = Timestamp::from_secs(1_768_478_400);
+    let mut envelope = Envelope::new(Door::Import, received, Framing::Lines, Bytes::from(raw.join("\n")));
+    envelope.format = format.map(Into::into);
+    envelope.host = Some("sample".into());
+    decode(&envelope, Position::new(1), 1, &DecodeSettings::default())
+}
+
+/// Runs rules over samples, each sample as if nothing had been before it.
+pub(crate) struct Runner<'a> {
+    rules: &'a RuleSet,
+    engine: Option<Engine>,
+}
+
+impl<'a> Runner<'a> {
+    pub(crate) fn new(rules: &'a RuleSet) -> Self {
+        Self { rules, engine: None }
+    }
+
+    /// How many findings the rules have on the sample.
+    pub(crate) fn findings(&mut self, sample: &Sample) -> usize {
+        let mut engine =
+            self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
+        let mut found = Vec::new();
+        engine.evaluate(&sample.events, &mut found);
+        // A rule with a memory starts anew for each sample.
+        self.engine = (!engine.remembers()).then_some(engine);
+        found.len()
+    }
+
+    /// Whether the sample does what it should.
+    pub(crate) fn holds(&mut self, sample: &Sample) -> bool {
+        (self.findings(sample) > 0) == (sample.expected == Expected::Fires)
+    }
+}
