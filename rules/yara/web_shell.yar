@@ -68,6 +68,7 @@ rule web_shell_aspx_command : webshell aspx
         date = "2026-11-27"
     strings:
         $page = /<%\s{0,8}(@|=|[A-Za-z])|<script[^>]{0,80}runat/ nocase
+        $directive = /<%@\s{0,8}(page|control|webhandler|webservice)\b|<script[^>]{0,80}\brunat\s{0,4}=/ nocase
         $eval = /\beval\s{0,8}\(\s{0,8}(System\.Text\.[^)]{0,120})?Request\b/ nocase
         $execute = /\bexecute(global)?\s{0,8}[( ]\s{0,8}Request\b/ nocase
         $request = /\bRequest\s{0,8}(\.(Item|Form|QueryString|Params|Headers|Cookies|InputStream|BinaryRead)|\[|\()/ nocase
@@ -75,5 +76,5 @@ rule web_shell_aspx_command : webshell aspx
         $shell = /\b(cmd|powershell)(\.exe)?\b/ nocase
         $assembly = /Assembly\s{0,8}\.\s{0,8}Load\s{0,8}\(/ nocase
     condition:
-        filesize < 512KB and $page and ($eval or $execute or ($request and (($process and $shell) or $assembly)))
+        filesize < 512KB and (($page and ($eval or $execute)) or ($directive and $request and (($process and $shell) or $assembly)))
 }

@@ -158,8 +158,8 @@ fn as_text(file: &str, report: &ScanReport) -> String {
         }
     }
     for (reason, gap) in &report.gaps {
-        let at = if gap.first.is_empty() { file } else { &gap.first };
-        text.push_str(&format!("note: {}: {} ({})\n", safe(at), reason.about(), reason.name()));
+        let at = if gap.first.is_empty() { String::new() } else { format!(", first at `{}`", safe(&gap.first)) };
+        text.push_str(&format!("note: {}: {} ({}{at})\n", safe(file), reason.about(), reason.name()));
     }
     text
 }

@@ -150,16 +150,11 @@ impl Walk<'_> {
             return;
         }
         let packing = sniff::packing(bytes);
-        let hidden = packing.is_none() && sniff::ends_like_zip(bytes);
-        if packing.is_none() && !hidden {
+        if packing.is_none() && !sniff::ends_like_zip(bytes) {
             return;
         }
         if self.path.len() >= self.limits.depth_max as usize {
-            // Being unable to say whether there is anything behind a program is not worth a line.
-            if !hidden {
-                self.gap(GapReason::Depth, "");
-            }
-            return;
+            return self.gap(GapReason::Depth, "");
         }
         unpack::open(bytes, packing, self);
     }
@@ -345,23 +340,20 @@ impl Sink for Walk<'_> {
     }
 
     fn member(&mut self, name: &str, bytes: &[u8]) {
+        let name = if name.is_empty() { "unnamed" } else { name };
         self.path.push(name.chars().take(NAME_LEN_MAX).collect());
         // What is there of a member at which a limit was hit is scanned too, if there is time.
-        let over = std::mem::take(&mut self.over);
-        self.look_within(bytes, over);
-        self.over |= over;
+        if self.over {
+            self.scan(bytes)
+        } else {
+            self.look(bytes)
+        }
         self.path.pop();
     }
 
     fn gap(&mut self, reason: GapReason, member: &str) {
         let at = self.at(member);
         self.report.gap(reason, &at);
-    }
-}
-
-impl Walk<'_> {
-    fn look_within(&mut self, bytes: &[u8], over: bool) {
-        if over { self.scan(bytes) } else { self.look(bytes) }
     }
 }
 

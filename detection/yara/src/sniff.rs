@@ -61,12 +61,13 @@ fn find<T: Copy>(table: &[Magic<T>], bytes: &[u8]) -> Option<T> {
     found.map(|row| row.means)
 }
 
-/// A zip may have a program in front of it, as self-extracting archives do; its end is at the end.
+/// The packing that the first bytes name.
 pub(crate) fn packing(bytes: &[u8]) -> Option<Packing> {
     find(PACKINGS, bytes)
 }
 
-/// Whether a zip's end record lies in the last 64 KiB, where it may be.
+/// Whether a zip's end record lies in the last 64 KiB, where it may be. A zip may have a program in front of it, as
+/// self-extracting archives do.
 pub(crate) fn ends_like_zip(bytes: &[u8]) -> bool {
     let tail = bytes.get(bytes.len().saturating_sub(22 + 65_535)..).unwrap_or_default();
     memchr::memmem::rfind(tail, b"PK\x05\x06").is_some()

@@ -32,6 +32,7 @@ fn each_packing_is_opened() {
     let tar = tarball(&[("x/y.txt", &text)]);
     check("a.tar", &tar, &["", "a.tar!/x/y.txt"], &[]); // nothing is packed in a tar, so it matches itself too
     check("a.tgz", &gzip(&tar), &["a.tgz!/gzip", "a.tgz!/gzip!/x/y.txt"], &[]);
+    check("a.zip", &zip(&[("", &text)]), &["a.zip!/unnamed"], &[]);
     let inner = zip(&[("c.txt", &text)]);
     check("a.docx", &zip(&[("word/b.jar", &inner)]), &["a.docx!/word/b.jar!/c.txt"], &[]);
 }
@@ -42,6 +43,8 @@ fn a_zip_behind_a_program_is_found() {
     bytes.extend(zip(&[("b.txt", &text())]));
     check("setup.exe", &bytes, &["setup.exe!/b.txt"], &[]);
     check("bell.exe", b"MZ PK\x05\x06 and no zip at all", &[], &[]);
+    // A program that works with zips has the marks among its constants.
+    check("zip.exe", b"MZ PK\x03\x04 PK\x01\x02 PK\x05\x06 and thirty more bytes that say nothing at all", &[], &[]);
 }
 
 #[test]

@@ -34,13 +34,15 @@ pub(crate) fn open(bytes: &[u8], packing: Option<Packing>, sink: &mut dyn Sink) 
         None => zip::open(bytes, zip::Start::Anywhere, sink),
         Some(Packing::Zip) => zip::open(bytes, zip::Start::First, sink),
         Some(Packing::Tar) => tar::open(bytes, sink),
-        Some(Packing::Gzip) => stream(flate2::read::MultiGzDecoder::new(bytes), "gzip", sink),
+        // A packed stream is an archive of one member, named after the packing: what the file was called before is a
+        // claim of the sender, and the name outside says it better.
+        Some(Packing::Gzip) => member(flate2::read::MultiGzDecoder::new(bytes), "gzip", sink),
         Some(Packing::Xz) => {
             let memory_kib = 1 << (WINDOW_LOG_MAX - 10);
-            stream(lzma_rust2::XzReader::new_mem_limit(bytes, true, memory_kib + 1_024), "xz", sink);
+            member(lzma_rust2::XzReader::new_mem_limit(bytes, true, memory_kib + 1_024), "xz", sink);
         }
         Some(Packing::Zstd) => match zstd_reader(bytes) {
-            Ok(reader) => stream(reader, "zstd", sink),
+            Ok(reader) => member(reader, "zstd", sink),
             Err(_) => sink.gap(GapReason::Damaged, ""),
         },
         Some(Packing::Closed) => sink.gap(GapReason::NotOpened, ""),
@@ -51,12 +53,6 @@ fn zstd_reader(bytes: &[u8]) -> io::Result<impl Read> {
     let mut reader = zstd::stream::read::Decoder::with_buffer(bytes)?;
     reader.window_log_max(WINDOW_LOG_MAX)?;
     Ok(reader)
-}
-
-/// One packed stream is an archive of one member. It is named after the packing: what the file was called before is a
-/// claim of the sender, and the name outside says it better.
-fn stream(reader: impl Read, name: &str, sink: &mut dyn Sink) {
-    member(reader, name, sink);
 }
 
 /// Reads a member and hands it over, with what there is of it if it is damaged.

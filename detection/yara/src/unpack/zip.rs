@@ -31,7 +31,7 @@ const ZSTD: u16 = 93;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Start {
     First,
-    /// Behind something else; then only an archive with a directory counts as one.
+    /// Behind something else; then only members that a directory lists count.
     Anywhere,
 }
 
@@ -44,11 +44,8 @@ struct Claim {
 }
 
 pub(super) fn open(bytes: &[u8], start: Start, sink: &mut dyn Sink) {
-    let central = directory(bytes);
-    if start == Start::Anywhere && central.is_empty() {
-        return;
-    }
-    if central.is_empty() && find(bytes, END, 0).is_none() {
+    let central = directory(bytes, start);
+    if start == Start::First && central.is_empty() && find(bytes, END, 0).is_none() {
         sink.gap(GapReason::Damaged, ""); // cut off; what is there is looked at
     }
     let mut at = 0;
@@ -56,7 +53,12 @@ pub(super) fn open(bytes: &[u8], start: Start, sink: &mut dyn Sink) {
         if sink.is_over() {
             return;
         }
-        at = entry(bytes, header, central.get(&header), sink).max(header + LOCAL.len());
+        let listed = central.get(&header);
+        // Programs that work with zips have the marks among their constants, so behind a program only the list counts.
+        at = match (start, listed) {
+            (Start::Anywhere, None) => header + LOCAL.len(),
+            _ => entry(bytes, header, listed, sink).max(header + LOCAL.len()),
+        };
     }
 }
 
@@ -121,18 +123,18 @@ fn local_header(bytes: &[u8], at: usize) -> Option<(Claim, String, usize)> {
 }
 
 /// What the central directory says, by the place of the local header. Empty if there is no directory that can be read.
-fn directory(bytes: &[u8]) -> HashMap<usize, Claim> {
-    read_directory(bytes).unwrap_or_default()
+fn directory(bytes: &[u8], start: Start) -> HashMap<usize, Claim> {
+    read_directory(bytes, start).unwrap_or_default()
 }
 
-fn read_directory(bytes: &[u8]) -> Option<HashMap<usize, Claim>> {
+fn read_directory(bytes: &[u8], start: Start) -> Option<HashMap<usize, Claim>> {
     let tail = bytes.len().saturating_sub(END_LEN + usize::from(u16::MAX));
     let end = tail + memchr::memmem::rfind(bytes.get(tail..)?, END)?;
     let record = bytes.get(end..end.checked_add(END_LEN)?)?;
     let (len, offset) = (u32_at(record, 12)? as usize, u32_at(record, 16)? as usize);
     // Offsets count from the archive's first byte, which is not the file's first one when a program stands before it.
     let mut at = end.checked_sub(len).filter(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(CENTRAL)));
-    if at.is_none() {
+    if at.is_none() && start == Start::First {
         at = find(bytes, CENTRAL, 0); // with zip64 the lengths are elsewhere
     }
     let mut at = at?;
