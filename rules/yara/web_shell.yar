@@ -67,7 +67,7 @@ rule web_shell_aspx_command : webshell aspx
         severity = "high"
         date = "2026-11-27"
     strings:
-        $page = /<%\s{0,8}(@|=|[A-Za-z])|<script[^>]{0,80}runat/ nocase
+        $page = /<%\s{0,8}(@|=|[A-Za-z]{3})|<script[^>]{0,80}runat/ nocase
         $directive = /<%@\s{0,8}(page|control|webhandler|webservice)\b|<script[^>]{0,80}\brunat\s{0,4}=/ nocase
         $eval = /\beval\s{0,8}\(\s{0,8}(System\.Text\.[^)]{0,120})?Request\b/ nocase
         $execute = /\bexecute(global)?\s{0,8}[( ]\s{0,8}Request\b/ nocase
