@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span};
 
 use crate::config::{CollectorConfig, SettingError};
+use crate::door::samples::SampleSink;
 use crate::door::{BindError, BoundDoor, Intake, bind_all};
 use crate::drops::Drops;
 use crate::journal::Journal;
@@ -21,6 +22,8 @@ pub struct CollectorParts {
     pub tokens: Arc<dyn TokenCheck>,
     pub drops: Drops,
     pub sources: Arc<Sources>,
+    /// Scans the files that are sent; without one the door for them says so.
+    pub samples: Option<Arc<dyn SampleSink>>,
 }
 
 /// Why the collector cannot start.
@@ -42,9 +45,9 @@ pub struct Collector {
 impl Collector {
     /// Takes the addresses of all doors that are enabled. Call it inside the runtime.
     pub fn bind(config: &CollectorConfig, parts: CollectorParts, registry: &Registry) -> Result<Self, CollectorError> {
-        let CollectorParts { journal, tokens, drops, sources } = parts;
+        let CollectorParts { journal, tokens, drops, sources, samples } = parts;
         config.check(journal.batch_max())?;
-        let intake = Intake::new(journal, tokens, drops, sources, registry)?;
+        let intake = Intake::new(journal, tokens, drops, sources, registry)?.with_samples(samples);
         Ok(Self { doors: bind_all(config, &intake)? })
     }
 

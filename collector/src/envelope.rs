@@ -43,11 +43,21 @@ pub enum Door {
     /// A sample of a rule that the server sends itself, to see that the rule still fires. Such events are looked at by the
     /// rules and go nowhere else.
     Canary = 7,
+    /// What was found in a file that was sent to be scanned.
+    Samples = 8,
 }
 
 impl Door {
-    pub const ALL: [Self; 7] =
-        [Self::OtlpGrpc, Self::OtlpHttp, Self::Ndjson, Self::SyslogUdp, Self::SyslogTcp, Self::Import, Self::Canary];
+    pub const ALL: [Self; 8] = [
+        Self::OtlpGrpc,
+        Self::OtlpHttp,
+        Self::Ndjson,
+        Self::SyslogUdp,
+        Self::SyslogTcp,
+        Self::Import,
+        Self::Canary,
+        Self::Samples,
+    ];
 
     /// The name in configuration, metrics and `canh.source`.
     pub const fn name(self) -> &'static str {
@@ -59,6 +69,7 @@ impl Door {
             Self::SyslogTcp => "syslog_tcp",
             Self::Import => "import",
             Self::Canary => "canary",
+            Self::Samples => "samples",
         }
     }
 

@@ -17,6 +17,7 @@ mod token;
 pub use collector::{Collector, CollectorError, CollectorParts, run};
 pub use config::{CollectorConfig, FeedConfig, SettingError, SourcesConfig};
 pub use decode::{DecodeSettings, decode};
+pub use door::samples::{Sample, SampleRefused, SampleSink, Scanned};
 pub use drops::{DropReason, Dropped, Drops};
 pub use envelope::{AgentBatch, Cut, Door, Envelope, EnvelopeError, Framing, Record, RecordList, Records};
 pub use feed::{Decoder, Feed, Pull};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use canh_collector::{Door, Envelope, Framing, Journal};
+use canh_collector::{Door, Envelope, Journal};
 use canh_detection::{Engine, EngineConfig, RuleSet};
 use canh_schema::{EventBatch, Position, RuleId, Timestamp, Value, field};
 use canh_store::state::{CanaryHop, RuleText, StateStore};
@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::health::Health;
 use crate::rules::proving::Canary;
+use crate::rules::samples::framing;
 
 /// How long detection may take to come to a canary.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -129,7 +130,8 @@ impl Keeper {
     async fn send(&self, canary: &Canary, flock: &Flock) -> Vec<(RuleId, CanaryHop)> {
         let all = |hop| canary.rules.iter().map(|rule| (rule.clone(), hop)).collect();
         let payload = Bytes::from(canary.payload());
-        let mut envelope = Envelope::new(Door::Canary, Timestamp::now(), Framing::Lines, payload);
+        let framing = framing(canary.format.as_deref());
+        let mut envelope = Envelope::new(Door::Canary, Timestamp::now(), framing, payload);
         envelope.format = canary.format.as_deref().map(Into::into);
         envelope.host = Some("canary".into());
         let Ok(appended) = self.journal.append(envelope).await else { return all(CanaryHop::Journal) };

@@ -15,12 +15,14 @@ Examples:
   canh rules check rules/
   canh rules test rules/ --mutate
   canh ioc check /etc/canh/indicators
+  canh yara scan --rules rules/yara /srv/upload
   canh doctor
 
 Exit codes:
   0  done
   1  failed, or a check found a problem
-  2  the command line or the configuration is wrong";
+  2  the command line or the configuration is wrong
+`canh yara scan` answers like grep; see its help.";
 
 /// A NOC and SOC in one program: it receives logs and flows, detects, stores, and serves a console.
 #[derive(Debug, Parser)]
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     /// Work with indicators of compromise
     #[command(subcommand)]
     Ioc(IocCommand),
+    /// Check YARA rules, and scan files with them
+    #[command(subcommand)]
+    Yara(YaraCommand),
     /// Work with the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -316,6 +321,44 @@ pub(crate) struct IocHuntArgs {
     /// One JSON object per match
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum YaraCommand {
+    /// Compile YARA rules and list what is wrong with them
+    #[command(after_help = "Example:\n  canh yara check rules/yara /opt/yara")]
+    Check {
+        /// Directories or files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Scan files, directories and what is packed inside them
+    Scan(YaraScanArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  canh yara scan --rules rules/yara /var/www
+  canh yara scan --rules rules/yara --json upload.zip | jq -r '.matches[].rule'
+
+Exit codes, as those of grep:
+  0  a rule matches
+  1  no rule matches
+  2  a file cannot be read, or the command line is wrong; matches in other files are printed all the same")]
+pub(crate) struct YaraScanArgs {
+    /// Directory or file with YARA rules; may be given several times
+    #[arg(long, value_name = "PATH", required = true)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// One JSON object per file, those without a match included
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Most seconds for one file with everything inside it
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
+    /// Files, or directories with everything below them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

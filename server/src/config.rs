@@ -87,6 +87,9 @@ pub(crate) struct DetectionConfig {
     pub(crate) indicators: Vec<PathBuf>,
     /// Whether indicators that are private addresses (10.0.0.0/8 and its like) are taken.
     pub(crate) indicators_private: bool,
+    /// Directories or files with YARA rules, for files that are sent to `/v1/samples`. They start at the working
+    /// directory if they are relative. Without any, no files are taken.
+    pub(crate) yara: Vec<PathBuf>,
 }
 
 impl Default for DetectionConfig {
@@ -97,6 +100,7 @@ impl Default for DetectionConfig {
             canary_every: Duration::from_secs(3_600),
             indicators: Vec::new(),
             indicators_private: false,
+            yara: Vec::new(),
         }
     }
 }
@@ -136,7 +140,8 @@ impl ServerConfig {
         }
         let rules = self.detection.rules.iter().map(|path| ("detection.rules", path));
         let indicators = self.detection.indicators.iter().map(|path| ("detection.indicators", path));
-        for (key, path) in rules.chain(indicators) {
+        let yara = self.detection.yara.iter().map(|path| ("detection.yara", path));
+        for (key, path) in rules.chain(indicators).chain(yara) {
             if !path.exists() {
                 let problem = format!("there is no `{}`", path.display());
                 return Err(ValueError { key, problem });

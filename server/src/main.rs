@@ -17,16 +17,18 @@ mod ioc_query;
 mod memory;
 mod release;
 mod rules;
+mod samples;
 mod secret;
 mod serve;
 mod sources;
 mod terminal;
+mod yara;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{AlertsCommand, Cli, Command, ConfigCommand, IocCommand, RulesCommand};
+use crate::cli::{AlertsCommand, Cli, Command, ConfigCommand, IocCommand, RulesCommand, YaraCommand};
 use crate::config::ServerConfig;
 
 /// Gives memory back after a burst; the system's allocator keeps most of it. Figures: `docs/decisions/crates.md`.
@@ -70,6 +72,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ioc(IocCommand::Check(args)) => return Ok(verdict(ioc::check(&args)?)),
         Command::Ioc(IocCommand::Match(args)) => ioc::match_events(&args)?,
         Command::Ioc(IocCommand::Hunt(args)) => ioc::hunt(&args)?,
+        Command::Yara(YaraCommand::Check { paths }) => return Ok(verdict(yara::check(&paths)?)),
+        Command::Yara(YaraCommand::Scan(args)) => return Ok(yara::scan(&args)),
         Command::Config(ConfigCommand::Check { file }) => {
             ServerConfig::load(Some(&file))?.check()?;
             println!("{} is fine", file.display());

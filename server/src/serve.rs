@@ -39,6 +39,7 @@ use crate::memory::MemoryFile;
 use crate::release::Keeper;
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules};
+use crate::samples::Yara;
 use crate::terminal::{self, say};
 use crate::{detect, secret, sources};
 
@@ -98,12 +99,14 @@ impl Server {
         let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
         // Addresses first: a port in use should be known before anything else happens.
+        let yara = Yara::load(&self.config.detection.yara, &self.registry).await?;
         let ingest = secret::load_or_make(&data.join(crate::doors::TOKEN_FILE))?;
         let parts = CollectorParts {
             journal: self.journal.clone(),
             tokens: Arc::new(TokenSet::single("agent.token", &ingest)),
             drops,
             sources: senders.clone(),
+            samples: yara.as_ref().map(Yara::sink).transpose()?,
         };
         let collector = Collector::bind(&self.config.collector, parts, &self.registry)?;
         let address = self.config.console.listen;
@@ -187,6 +190,9 @@ impl Server {
             async move { canary_keeper.run(flocks, stop).await }
         });
         tokio::spawn(indicators.reload_on_hangup());
+        if let Some(yara) = yara {
+            tokio::spawn(yara.reload_on_hangup());
+        }
         tokio::spawn(stop_on_signal(stop.clone()));
 
         info!(address = %console_address, "the console is open");

@@ -36,6 +36,8 @@ impl Ports {
 pub struct ServerOptions {
     pub rules: Vec<PathBuf>,
     pub indicators: Vec<PathBuf>,
+    /// Directories with YARA rules.
+    pub yara: Vec<PathBuf>,
     /// Lines added to the configuration file.
     pub config: String,
 }
@@ -64,6 +66,7 @@ listen = "127.0.0.1:{console}"
 [detection]
 rules = [{rules}]
 indicators = [{indicators}]
+yara = [{yara}]
 [collector.otlp_grpc]
 listen = "127.0.0.1:{otlp_grpc}"
 [collector.http]
@@ -78,6 +81,7 @@ listen = "127.0.0.1:{udp}"
             console = ports.console,
             rules = list(&options.rules),
             indicators = list(&options.indicators),
+            yara = list(&options.yara),
             otlp_grpc = ports.otlp_grpc,
             http = ports.http,
             tcp = ports.syslog_tcp,
@@ -137,6 +141,11 @@ listen = "127.0.0.1:{udp}"
 
     pub fn ndjson_url(&self) -> String {
         format!("http://127.0.0.1:{}/ingest/ndjson", self.ports.http)
+    }
+
+    /// Where files to be scanned go; `query` is what follows the question mark.
+    pub fn samples_url(&self, query: &str) -> String {
+        format!("http://127.0.0.1:{}/v1/samples?{query}", self.ports.http)
     }
 
     /// Runs a subcommand of `canh` against this server, and gives its exit code and its output.

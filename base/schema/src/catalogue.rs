@@ -189,6 +189,9 @@ catalogue! {
     PROCESS_EXIT_CODE = "process.exit_code", Integer, "exit code";
     FILE_PATH = "file.path", Keyword, "full path of the file";
     FILE_NAME = "file.name", Keyword, "name of the file";
+    FILE_EXTENSION = "file.extension", Keyword, "what follows the last dot of the name";
+    FILE_SIZE = "file.size", Integer, "bytes of the file";
+    FILE_OWNER = "file.owner", Keyword, "account that the file belongs to";
     HASH_MD5 = "file.hash.md5", Keyword, "MD5 of the file";
     HASH_SHA1 = "file.hash.sha1", Keyword, "SHA-1 of the file";
     HASH_SHA256 = "file.hash.sha256", Keyword, "SHA-256 of the file";
@@ -205,6 +208,12 @@ catalogue! {
     EMAIL_TO = "email.to.address", Keyword, "recipients of a message";
     EMAIL_CC = "email.cc.address", Keyword, "recipients of a copy";
     EMAIL_REPLY_TO = "email.reply_to.address", Keyword, "where answers are to go";
+
+    // What another engine or device found.
+    RULE_NAME = "rule.name", Keyword, "name of the rule that the source says matched";
+    RULE_RULESET = "rule.ruleset", Keyword, "file or set that the rule is in";
+    RULE_DESCRIPTION = "rule.description", Text, "what the rule is for";
+    RULE_REFERENCE = "rule.reference", Keyword, "where to read more about the rule";
 
     // Metrics. One event is one sample.
     METRIC_NAME = "canh.metric.name", Keyword, "name of the metric, OpenTelemetry semantic conventions";

@@ -1,5 +1,5 @@
-//! One HTTP listener for everything that is sent by HTTP: OTLP ([`super::otlp_http`]) and newline-delimited JSON
-//! ([`super::ndjson`]). Bodies may be compressed with gzip or zstd.
+//! One HTTP listener for everything that is sent by HTTP: OTLP ([`super::otlp_http`]), newline-delimited JSON
+//! ([`super::ndjson`]) and files to be scanned ([`super::samples`]). Bodies may be compressed with gzip or zstd.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -20,7 +20,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::connection::{self, Limits, Protocol};
 use super::intake::Intake;
 use super::otlp::{Logs, Metrics, Signal};
-use super::{BindError, BoundDoor, listen_tcp, ndjson, otlp_http};
+use super::{BindError, BoundDoor, listen_tcp, ndjson, otlp_http, samples};
 use crate::envelope::Door;
 use crate::journal::JournalError;
 use crate::token::check_bearer;
@@ -56,6 +56,11 @@ pub struct HttpConfig {
     pub connections_per_address_max: NonZeroUsize,
     /// Bodies received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
+    /// Longest file that is taken to be scanned with YARA rules. A longer one is refused.
+    #[serde(with = "canh_config::byte_size")]
+    pub sample_max: ByteSize,
+    /// Files received and scanned at the same time; with `sample_max` this bounds memory. More are told to come again.
+    pub samples_max: NonZeroUsize,
     /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
     /// makes room for a new connection.
     #[serde(with = "canh_config::duration")]
@@ -80,6 +85,8 @@ impl Default for HttpConfig {
             connections_max: const { NonZeroUsize::new(512).unwrap() },
             connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
             requests_max: const { NonZeroUsize::new(32).unwrap() },
+            sample_max: ByteSize::mib(32),
+            samples_max: const { NonZeroUsize::new(4).unwrap() },
             first_byte_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(300),
@@ -119,11 +126,13 @@ pub(super) fn bind(config: &HttpConfig, intake: &Intake) -> Result<Option<BoundD
 
 fn router(config: &HttpConfig, intake: Intake) -> Router {
     let places = Arc::new(Semaphore::new(config.requests_max.get()));
-    let app = App { intake, config: Arc::new(config.clone()), places };
+    let sample_places = Arc::new(Semaphore::new(config.samples_max.get()));
+    let app = App { intake, config: Arc::new(config.clone()), places, sample_places };
     Router::new()
         .route(Logs::HTTP_PATH, post(otlp_http::export::<Logs>))
         .route(Metrics::HTTP_PATH, post(otlp_http::export::<Metrics>))
         .route(ndjson::PATH, post(ndjson::ingest))
+        .route(samples::PATH, post(samples::receive))
         .fallback(unknown)
         // Bodies are read piece by piece under limits of their own.
         .layer(DefaultBodyLimit::disable())
@@ -133,7 +142,7 @@ fn router(config: &HttpConfig, intake: Intake) -> Router {
 }
 
 async fn unknown() -> Response {
-    let known = [Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH].join(", ");
+    let known = [Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH].join(", ");
     (StatusCode::NOT_FOUND, format!("nothing is received here; send to one of {known}\n")).into_response()
 }
 
@@ -142,6 +151,8 @@ pub(super) struct App {
     pub(super) intake: Intake,
     pub(super) config: Arc<HttpConfig>,
     places: Arc<Semaphore>,
+    /// A scan takes long; it must not take the places of those who send logs.
+    sample_places: Arc<Semaphore>,
 }
 
 /// Why a request was refused: the status, the name of the counter, and what the sender reads.
@@ -190,6 +201,26 @@ impl App {
     /// Checks who asks, what the headers say of the body, and whether there is room, before the body is read. The
     /// permit stands for the room.
     pub(super) fn admit(&self, headers: &HeaderMap, len_max: ByteSize) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.check_head(headers, len_max, Refusal::too_large)?;
+        self.places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many requests at the same time; try again")
+        })
+    }
+
+    /// The same for a file that is to be scanned.
+    pub(super) fn admit_sample(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.check_head(headers, self.config.sample_max, samples::too_large)?;
+        self.sample_places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many files are being scanned; try again")
+        })
+    }
+
+    fn check_head(
+        &self,
+        headers: &HeaderMap,
+        len_max: ByteSize,
+        too_large: fn(ByteSize) -> Refusal,
+    ) -> Result<(), Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         check_bearer(&*self.intake.tokens, authorization)
             .map_err(|error| Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()))?;
@@ -201,12 +232,7 @@ impl App {
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, CONTENT_ENCODING, message));
         }
         let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
-        if len.is_some_and(|len| len > len_max.bytes()) {
-            return Err(Refusal::too_large(len_max));
-        }
-        self.places.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many requests at the same time; try again")
-        })
+        if len.is_some_and(|len| len > len_max.bytes()) { Err(too_large(len_max)) } else { Ok(()) }
     }
 
     pub(super) fn count(&self, door: Door, refusal: &Refusal) {

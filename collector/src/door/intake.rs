@@ -7,6 +7,7 @@ use canh_schema::Timestamp;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::places::RefusedConnection;
+use super::samples::SampleSink;
 use crate::drops::{DropReason, Drops};
 use crate::envelope::{Door, Envelope};
 use crate::journal::{Appended, Journal, JournalError};
@@ -20,6 +21,8 @@ pub struct Intake {
     pub(super) tokens: Arc<dyn TokenCheck>,
     pub(super) drops: Drops,
     pub(super) sources: Arc<Sources>,
+    /// Scans files, if there are rules for it.
+    pub(super) samples: Option<Arc<dyn SampleSink>>,
     pub(super) metrics: DoorMetrics,
 }
 
@@ -68,7 +71,13 @@ impl Intake {
         sources: Arc<Sources>,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
-        Ok(Self { journal, tokens, drops, sources, metrics: DoorMetrics::new(registry)? })
+        Ok(Self { journal, tokens, drops, sources, samples: None, metrics: DoorMetrics::new(registry)? })
+    }
+
+    /// The same way with somebody who scans files.
+    #[must_use]
+    pub fn with_samples(self, samples: Option<Arc<dyn SampleSink>>) -> Self {
+        Self { samples, ..self }
     }
 
     /// Journals a batch of one sender and notes it under that sender.

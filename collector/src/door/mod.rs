@@ -7,6 +7,7 @@ pub mod http;
 pub mod ndjson;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod samples;
 pub mod syslog_tcp;
 pub mod syslog_udp;
 
@@ -50,7 +51,7 @@ pub static DOORS: &[DoorSpec] = &[
     },
     DoorSpec {
         name: "http",
-        about: "OpenTelemetry logs and metrics, and newline-delimited JSON, over HTTP",
+        about: "OpenTelemetry logs and metrics, newline-delimited JSON, and files to be scanned, over HTTP",
         bind: |config, intake| http::bind(&config.http, intake),
     },
     DoorSpec {

@@ -155,9 +155,14 @@ fn received() -> Timestamp {
     Timestamp::from_secs(1_768_478_400)
 }
 
+/// JSON may name its log source with the envelope keys, which only this framing reads.
+pub(crate) fn framing(format: Option<&str>) -> Framing {
+    if format == Some("json") { Framing::NdJson } else { Framing::Lines }
+}
+
 /// The records as one batch.
 fn decoded(raw: &[String], format: Option<&str>) -> EventBatch {
-    let mut envelope = Envelope::new(Door::Import, received(), Framing::Lines, Bytes::from(raw.join("\n")));
+    let mut envelope = Envelope::new(Door::Import, received(), framing(format), Bytes::from(raw.join("\n")));
     envelope.format = format.map(Into::into);
     envelope.host = Some("sample".into());
     decode(&envelope, Position::new(1), 1, &DecodeSettings::default())

@@ -7,3 +7,4 @@ mod doors;
 mod full_disk;
 mod indicators;
 mod real_data;
+mod yara;

@@ -13,12 +13,12 @@ use super::*;
 use crate::envelope::{Door, Framing};
 
 /// Sends one request and answers status line, headers and body as one text.
-async fn post(bench: &Bench, path: &str, headers: &str, body: &[u8]) -> String {
+pub(super) async fn post(bench: &Bench, path: &str, headers: &str, body: &[u8]) -> String {
     let token = format!("authorization: Bearer {TOKEN}\r\n");
     post_as(bench, path, &format!("{token}{headers}"), body).await
 }
 
-async fn post_as(bench: &Bench, path: &str, headers: &str, body: &[u8]) -> String {
+pub(super) async fn post_as(bench: &Bench, path: &str, headers: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(bench.address("http")).await.unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: canh\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
@@ -45,7 +45,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn check_answer(answer: &str, status: u16, words: &[&str]) {
+pub(super) fn check_answer(answer: &str, status: u16, words: &[&str]) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "expected {status}: {answer}");
     for word in words {
         assert!(answer.contains(word), "expected `{word}`: {answer}");

@@ -3,6 +3,7 @@
 mod grpc;
 mod http;
 mod real;
+mod samples;
 mod syslog;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::DOORS;
 use crate::collector::{Collector, CollectorError, CollectorParts};
 use crate::config::CollectorConfig;
+use crate::door::samples::SampleSink;
 use crate::drops::{DropReason, Drops};
 use crate::envelope::{Cut, Envelope};
 use crate::journal::{Journal, JournalConfig};
@@ -48,7 +50,15 @@ fn small_journal() -> JournalConfig {
     JournalConfig { bytes_max: ByteSize::kib(64), ..JournalConfig::default() }
 }
 
-fn bench_with(mut config: CollectorConfig, mut journal: JournalConfig) -> Bench {
+fn bench_with(config: CollectorConfig, journal: JournalConfig) -> Bench {
+    bench_for_samples(config, journal, None)
+}
+
+fn bench_for_samples(
+    mut config: CollectorConfig,
+    mut journal: JournalConfig,
+    samples: Option<std::sync::Arc<dyn SampleSink>>,
+) -> Bench {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     config.otlp_grpc.listen = any;
     config.http.listen = any;
@@ -65,6 +75,7 @@ fn bench_with(mut config: CollectorConfig, mut journal: JournalConfig) -> Bench 
         tokens: std::sync::Arc::new(TokenSet::single("test", TOKEN)),
         drops: drops.clone(),
         sources: sources.clone(),
+        samples,
     };
     let collector = Collector::bind(&config, parts, &registry).unwrap();
     let addresses = collector.addresses();
@@ -188,6 +199,7 @@ async fn values_that_cannot_work_are_errors_before_a_door_is_open() {
             tokens: std::sync::Arc::new(TokenSet::default()),
             drops: Drops::new(&registry).unwrap(),
             sources: std::sync::Arc::new(Sources::new(100, &registry).unwrap()),
+            samples: None,
         };
         let error = match Collector::bind(&config, parts, &registry) {
             Err(CollectorError::Setting(error)) => error.to_string(),
@@ -226,6 +238,7 @@ async fn a_port_in_use_is_an_error_that_names_address_and_key() {
             tokens: std::sync::Arc::new(TokenSet::default()),
             drops: Drops::new(&registry).unwrap(),
             sources: std::sync::Arc::new(Sources::new(100, &registry).unwrap()),
+            samples: None,
         };
         let error = match Collector::bind(&config, parts, &registry) {
             Err(CollectorError::Bind(error)) => error.to_string(),

@@ -1,0 +1,252 @@
+//! The log lines of one scan: `yara_match` for each rule that matches, and one `yara_scan` for the file, so that what
+//! was clean, and what was not looked at, can be found later.
+
+use canh_collector::Sample;
+use canh_yara::{RuleMatch, ScanReport};
+use serde::Serialize;
+
+/// One line. The keys of the log source come first, because the decoder looks for them there.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    _product: &'static str,
+    _service: &'static str,
+    #[serde(rename = "@timestamp")]
+    time: &'a str,
+    message: String,
+    #[serde(rename = "event.action")]
+    action: &'static str,
+    #[serde(rename = "event.category")]
+    category: &'static str,
+    #[serde(rename = "event.dataset")]
+    dataset: &'static str,
+    #[serde(rename = "host.name", skip_serializing_if = "str::is_empty")]
+    host: &'a str,
+    #[serde(rename = "file.name", skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(rename = "file.path", skip_serializing_if = "str::is_empty")]
+    path: &'a str,
+    #[serde(rename = "file.extension", skip_serializing_if = "str::is_empty")]
+    extension: &'a str,
+    #[serde(rename = "file.owner", skip_serializing_if = "str::is_empty")]
+    owner: &'a str,
+    #[serde(rename = "file.size")]
+    size: u64,
+    #[serde(rename = "file.hash.md5")]
+    md5: &'a str,
+    #[serde(rename = "file.hash.sha256")]
+    sha256: &'a str,
+    #[serde(flatten)]
+    rule: Option<RulePart<'a>>,
+    #[serde(flatten)]
+    scan: Option<ScanPart<'a>>,
+}
+
+/// What only a match has.
+#[derive(Debug, Serialize)]
+struct RulePart<'a> {
+    #[serde(rename = "rule.name")]
+    name: &'a str,
+    #[serde(rename = "rule.ruleset")]
+    ruleset: &'a str,
+    #[serde(rename = "rule.description", skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(rename = "rule.author", skip_serializing_if = "Option::is_none")]
+    author: Option<&'a str>,
+    #[serde(rename = "rule.reference", skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(rename = "yara.rule")]
+    rule: &'a str,
+    #[serde(rename = "yara.tags", skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    #[serde(rename = "yara.score", skip_serializing_if = "Option::is_none")]
+    score: Option<&'a str>,
+    #[serde(rename = "yara.severity", skip_serializing_if = "Option::is_none")]
+    severity: Option<&'a str>,
+    #[serde(rename = "yara.strings", skip_serializing_if = "Vec::is_empty")]
+    strings: Vec<String>,
+    #[serde(rename = "yara.strings_left_off", skip_serializing_if = "is_zero")]
+    strings_left_off: u64,
+    #[serde(rename = "yara.member.path", skip_serializing_if = "Option::is_none")]
+    member_path: Option<&'a str>,
+    #[serde(rename = "yara.member.size", skip_serializing_if = "Option::is_none")]
+    member_size: Option<u64>,
+    #[serde(rename = "yara.member.sha256", skip_serializing_if = "Option::is_none")]
+    member_sha256: Option<&'a str>,
+}
+
+/// What only the line about the whole file has.
+#[derive(Debug, Serialize)]
+struct ScanPart<'a> {
+    #[serde(rename = "yara.matches")]
+    matches: usize,
+    #[serde(rename = "yara.rules", skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<&'a str>,
+    #[serde(rename = "yara.members")]
+    members: u32,
+    #[serde(rename = "yara.bytes_scanned")]
+    bytes_scanned: u64,
+    #[serde(rename = "yara.gaps", skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<&'static str>,
+    #[serde(rename = "yara.gaps_at", skip_serializing_if = "Vec::is_empty")]
+    gaps_at: Vec<String>,
+}
+
+// The signature is the one that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The lines, and how many they are.
+pub(super) fn lines(sample: &Sample, report: &ScanReport) -> (Vec<u8>, u64) {
+    let info = super::info_of(sample);
+    let time = sample.received.to_string();
+    let shown = if info.filename.is_empty() { "a file without a name" } else { &info.filename };
+    let line = |action, message, rule, scan| Line {
+        _product: "canh",
+        _service: "yara",
+        time: &time,
+        message,
+        action,
+        category: if action == MATCH { "malware" } else { "file" },
+        dataset: "canh.yara",
+        host: &sample.host,
+        name: &info.filename,
+        path: &sample.path,
+        extension: info.extension.trim_start_matches('.'),
+        owner: &sample.owner,
+        size: report.size,
+        md5: &report.hashes.md5,
+        sha256: &report.hashes.sha256,
+        rule,
+        scan,
+    };
+    let mut lines = Vec::new();
+    let mut put = |line: Line<'_>| {
+        // Texts and numbers are always JSON; there is nothing in a line that could fail.
+        if serde_json::to_writer(&mut lines, &line).is_ok() {
+            lines.push(b'\n');
+        }
+    };
+    for found in &report.matches {
+        let at = found.member.as_ref().map_or(shown, |member| &member.path);
+        put(line(MATCH, format!("YARA rule `{}` matches `{at}`", found.rule), Some(rule_part(found)), None));
+    }
+    let message = match report.matches.len() {
+        0 => format!("no YARA rule matches `{shown}`"),
+        count => format!("`{shown}` was scanned: {count} matches of YARA rules"),
+    };
+    put(line(SCAN, message, None, Some(scan_part(report))));
+    (lines, report.matches.len() as u64 + 1)
+}
+
+const MATCH: &str = "yara_match";
+const SCAN: &str = "yara_scan";
+
+fn rule_part(found: &RuleMatch) -> RulePart<'_> {
+    let member = found.member.as_ref();
+    RulePart {
+        name: &found.rule,
+        ruleset: &found.namespace,
+        description: found.meta("description"),
+        author: found.meta("author"),
+        reference: found.meta("reference"),
+        rule: &found.rule,
+        tags: &found.tags,
+        score: found.meta("score"),
+        severity: found.meta("severity"),
+        strings: found
+            .hits
+            .iter()
+            .map(|hit| format!("{} at {} length {}: {}", hit.identifier, hit.offset, hit.len, hit.excerpt))
+            .collect(),
+        strings_left_off: found.hits_left_off,
+        member_path: member.map(|member| member.path.as_str()),
+        member_size: member.map(|member| member.size),
+        member_sha256: member.map(|member| member.sha256.as_str()),
+    }
+}
+
+fn scan_part(report: &ScanReport) -> ScanPart<'_> {
+    let mut rules: Vec<&str> = report.matches.iter().map(|found| found.rule.as_str()).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    ScanPart {
+        matches: report.matches.len(),
+        rules,
+        members: report.members,
+        bytes_scanned: report.bytes_scanned,
+        gaps: report.gaps.keys().map(|reason| reason.name()).collect(),
+        gaps_at: report
+            .gaps
+            .iter()
+            .filter(|(_, gap)| !gap.first.is_empty())
+            .map(|(reason, gap)| format!("{}: {}", reason.name(), gap.first))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use canh_schema::Timestamp;
+    use canh_yara::{RuleFiles, ScanLimits};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn lines_of(rule: &str, bytes: &'static [u8], path: &str) -> Vec<Value> {
+        let mut files = RuleFiles::default();
+        files.add(Path::new("r.yar"), "r.yar", rule.to_owned());
+        let sample = Sample {
+            name: String::new(),
+            path: path.to_owned(),
+            host: "web01".to_owned(),
+            owner: "www-data".to_owned(),
+            bytes: bytes.into(),
+            received: Timestamp::from_secs(1_790_000_000),
+            peer: [127, 0, 0, 1].into(),
+        };
+        let report = files.compile().scanner.scan(bytes, &super::super::info_of(&sample), &ScanLimits::default());
+        let (text, count) = lines(&sample, &report);
+        let text = String::from_utf8(text).expect("UTF-8");
+        assert!(text.lines().all(|line| line.starts_with(r#"{"_product":"canh","_service":"yara","#)), "{text}");
+        let values: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(values.len() as u64, count);
+        values
+    }
+
+    #[test]
+    fn a_match_is_a_line_and_so_is_the_scan() {
+        let rule = "rule r : tag { meta: severity = \"high\" strings: $a = \"bad\\n\" condition: $a }";
+        let values = lines_of(rule, b"so bad\n", "/srv/a.PHP");
+        assert_eq!(values.len(), 2);
+        for (key, expected) in [
+            ("event.action", "yara_match"),
+            ("host.name", "web01"),
+            ("file.name", "a.PHP"),
+            ("file.path", "/srv/a.PHP"),
+            ("file.extension", "php"),
+            ("file.owner", "www-data"),
+            ("rule.name", "r"),
+            ("rule.ruleset", "r.yar"),
+            ("yara.severity", "high"),
+        ] {
+            assert_eq!(values[0][key], expected, "{key}");
+        }
+        assert_eq!(values[0]["yara.tags"], serde_json::json!(["tag"]));
+        assert_eq!(values[0]["yara.strings"], serde_json::json!(["$a at 3 length 4: { 62 61 64 0a }"]));
+        assert_eq!((&values[1]["event.action"], &values[1]["yara.matches"]), (&"yara_scan".into(), &1.into()));
+        assert_eq!(values[0]["file.hash.sha256"], values[1]["file.hash.sha256"]);
+    }
+
+    #[test]
+    fn a_clean_file_is_in_the_ledger_with_what_was_not_looked_at() {
+        let values = lines_of("rule r { condition: false }", b"Rar!\x1a\x07\x01\x00", "x.rar");
+        assert_eq!(values.len(), 1);
+        assert_eq!(values[0]["yara.matches"], 0);
+        assert_eq!(values[0]["yara.gaps"], serde_json::json!(["not_opened"]));
+        assert_eq!(values[0]["rule.name"], Value::Null);
+    }
+}
