@@ -450,6 +450,8 @@ export const en = {
       rule: 'Its sample came to detection and the rule did not fire ({{time}}).',
     },
     feeds: 'feeds other rules',
+    feeders_one: '{{text}} more only feeds them',
+    feeders_other: '{{text}} more only feed them',
     suppressed: '{{text}} over budget',
     suppressedNote: 'The rule found more in an hour than its budget allows; these findings were counted and not kept.',
   },

@@ -440,6 +440,7 @@ export const vi: Vietnamese = {
       rule: 'Mẫu đã đến bộ phát hiện nhưng luật không phát hiện gì ({{time}}).',
     },
     feeds: 'cấp dữ liệu cho luật khác',
+    feeders_other: '{{text}} luật khác chỉ cấp dữ liệu cho chúng',
     suppressed: '{{text}} vượt hạn mức',
     suppressedNote: 'Luật phát hiện nhiều hơn hạn mức trong một giờ; các phát hiện này chỉ được đếm, không được lưu.',
   },

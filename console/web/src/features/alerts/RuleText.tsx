@@ -29,7 +29,12 @@ export function RuleText({ rule }: { rule: AlertDetail['rule'] }) {
       {guide && (
         <>
           <h4 className={styles.subtitle}>{t('alerts.guide')}</h4>
-          <p className={styles.guide}>{visibleText(guide)}</p>
+          {/* Lines are broken where the rule's file is; only an empty line begins a paragraph. */}
+          {guide.split(/\n\s*\n/).map((paragraph) => (
+            <p key={paragraph} className={styles.guide}>
+              {visibleText(paragraph.replace(/\s*\n\s*/g, ' '))}
+            </p>
+          ))}
         </>
       )}
       <h4 className={styles.subtitle}>{t('alerts.falsePositives')}</h4>

@@ -17,9 +17,10 @@ const route = getRouteApi('/app/rules')
 
 type Rule = Schemas['RuleView']
 
+/** Rules that only feed others are parts of these; they are found by name, and not listed beside them. */
 function matching(rules: Rule[], q: string): Rule[] {
   const wanted = q.trim().toLowerCase()
-  if (!wanted) return rules
+  if (!wanted) return rules.filter(({ quiet }) => !quiet)
   return rules.filter(({ title, id, file, level, tags }) =>
     [title, id, file, level, ...tags].some((text) => text.toLowerCase().includes(wanted))
   )
@@ -32,7 +33,9 @@ export function RulesPage() {
   const { q = '' } = route.useSearch()
   const rules = useQuery(ruleList())
   const items = useMemo(() => matching(rules.data?.items ?? [], q), [rules.data, q])
-  const count = rules.data?.items.length ?? 0
+  const total = rules.data?.items.length ?? 0
+  const feeders = rules.data?.items.filter(({ quiet }) => quiet).length ?? 0
+  const count = total - feeders
   const setQ = (text: string) => void navigate({ to: '/rules', search: text ? { q: text } : {}, replace: true })
   return (
     <Page
@@ -41,8 +44,9 @@ export function RulesPage() {
       meta={
         rules.data && (
           <>
-            {q ? t('rules.shown', { shown: reader.count(items.length), total: reader.count(count) }) : null}
+            {q ? t('rules.shown', { shown: reader.count(items.length), total: reader.count(total) }) : null}
             {!q && t('rules.loaded', { count, text: reader.count(count) })}
+            {!q && feeders > 0 && ` · ${t('rules.feeders', { count: feeders, text: reader.count(feeders) })}`}
             {rules.data.loaded_at && ` · ${t('rules.loadedAt', { time: reader.iso(rules.data.loaded_at) })}`}
           </>
         )
