@@ -194,6 +194,7 @@ impl<'a> Runner<'a> {
 
     /// Whether the sample does what it should.
     pub(crate) fn holds(&mut self, sample: &Sample) -> bool {
-        !self.fired(sample).is_empty() == (sample.expected == Expected::Fires)
+        let fires = !self.fired(sample).is_empty();
+        fires == (sample.expected == Expected::Fires)
     }
 }

@@ -36,10 +36,8 @@ impl Rare {
         let number = seen.time.div_euclid((wanted.span / SLICES).max(1));
         self.turn(number);
         let value = hash_of(&seen.values);
-        let slice = match self.slices.iter_mut().rev().find(|slice| slice.number == number) {
-            Some(slice) => slice,
-            None => return None, // older than the oldest slice
-        };
+        // An event older than the oldest slice has none.
+        let slice = self.slices.iter_mut().rev().find(|slice| slice.number == number)?;
         // A flood of invented values must not take all memory; the values that are there go on being counted.
         if slice.counts.len() < wanted.values_max || slice.counts.contains_key(&value) {
             let count = slice.counts.entry(value).or_default();
