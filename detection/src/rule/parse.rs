@@ -4,6 +4,7 @@
 mod behaviour;
 mod correlation;
 mod describe;
+mod piped;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use rsigma_parser as sigma;
 
 use self::correlation::correlation;
 use self::describe::describe;
+use self::piped::{Piped, attributes};
 use super::locate::Source;
 use super::{Condition, Detection, EventRule, Filter, Item, Literal, Modifier, Rule, RuleKind, RuleSource, Selection};
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::pipeline::{Draft, DraftKind, MARK, Pipelines};
 use crate::{mapping, matching};
 
 /// Lists inside lists inside a selection, deeper than which a rule is refused.
@@ -29,8 +32,16 @@ pub(crate) struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Which pipelines change the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Applied<'a> {
+    Given(&'a Pipelines),
+    /// Those that the text itself names, which it has from an earlier reading.
+    Recorded,
+}
+
 /// Reads the documents of one file one by one, so that each has its own errors, places and hash.
-pub(crate) fn parse_documents(text: &str) -> Parsed {
+pub(crate) fn parse_documents(text: &str, applied: Applied<'_>) -> Parsed {
     let mut out = Parsed::default();
     // Documents with `action: global` and `reset`, which change those that follow.
     let mut context = String::new();
@@ -39,7 +50,7 @@ pub(crate) fn parse_documents(text: &str) -> Parsed {
         match action(source.text) {
             None => {
                 previous = source.text.to_owned();
-                parse_one(&context, source, &mut out);
+                parse_one(&context, source, applied, &mut out);
             }
             Some("global" | "reset") => {
                 context.push_str(source.text);
@@ -51,7 +62,7 @@ pub(crate) fn parse_documents(text: &str) -> Parsed {
             }
             Some("repeat") => {
                 let before = format!("{context}{previous}\n---\n");
-                parse_one(&before, source, &mut out);
+                parse_one(&before, source, applied, &mut out);
                 previous = format!("{previous}\n---\n{}", source.text);
             }
             Some(other) => {
@@ -87,11 +98,37 @@ fn action(text: &str) -> Option<&str> {
     Some(line.split('#').next().unwrap_or("").trim().trim_matches(['\'', '"']))
 }
 
-fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
+fn parse_one(before: &str, source: Source<'_>, applied: Applied<'_>, out: &mut Parsed) {
     let whole = format!("{before}{}", source.text);
+    let recorded;
+    let pipelines = match applied {
+        Applied::Given(given) => {
+            if let Some(place) = source.begins(MARK) {
+                let text =
+                    format!("lines that begin with `{}` are kept for pipelines; change the comment", MARK.trim());
+                out.diagnostics.push(Diagnostic::error(place, text));
+                return;
+            }
+            given
+        }
+        Applied::Recorded => match Pipelines::recorded(source.text, source.start()) {
+            Ok(found) => {
+                recorded = found;
+                &recorded
+            }
+            Err(error) => {
+                out.diagnostics.push(error);
+                return;
+            }
+        },
+    };
+    let piped = Piped { pipelines, applied, before, source };
     if behaviour::is_behaviour(source.text) {
         match behaviour::behaviour(hash_of(&whole), source) {
-            Ok(rule) => out.rules.push(rule),
+            Ok(rule) => match piped.other(&rule, &[], &mut out.diagnostics) {
+                Ok(()) => out.rules.push(rule),
+                Err(error) => out.diagnostics.push(error),
+            },
             Err(error) => out.diagnostics.push(error),
         }
         return;
@@ -114,20 +151,21 @@ fn parse_one(before: &str, source: Source<'_>, out: &mut Parsed) {
     let loaded = out.rules.len() + out.filters.len();
     let mut found = Vec::new();
     for rule in collection.rules.into_iter().skip(earlier_rules.0) {
-        match event_rule(&rule, hash, source, &mut found) {
-            Ok(rule) => out.rules.push(Rule { text: whole.as_str().into(), ..rule }),
+        match event_rule(&rule, &piped, &mut found) {
+            Ok(rule) => out.rules.push(rule),
             Err(error) => found.push(error),
         }
     }
     for rule in collection.correlations.into_iter().skip(earlier_rules.1) {
-        match correlation(&rule, hash, source) {
+        let tags = &rule.tags;
+        match correlation(&rule, hash, source).and_then(|rule| piped.other(&rule, tags, &mut found).map(|()| rule)) {
             Ok(rule) => out.rules.push(Rule { text: whole.as_str().into(), ..rule }),
             Err(error) => found.push(error),
         }
     }
     for rule in collection.filters.into_iter().skip(earlier_rules.2) {
-        match filter(&rule, source) {
-            Ok(filter) => out.filters.push(Filter { text: whole.as_str().into(), ..filter }),
+        match filter(&rule, &piped) {
+            Ok(filter) => out.filters.push(filter),
             Err(error) => found.push(error),
         }
     }
@@ -147,22 +185,27 @@ pub(super) fn hash_of(text: &str) -> RuleHash {
     RuleHash::of(text.trim_end().as_bytes())
 }
 
-fn event_rule(
-    rule: &sigma::SigmaRule,
-    hash: RuleHash,
-    source: Source<'_>,
-    warnings: &mut Vec<Diagnostic>,
-) -> Result<Rule, Diagnostic> {
-    let rule_source = rule_source(&rule.logsource);
-    let (selections, condition) = detections(&rule.detection, "detection", source)?;
-    mapping::check_fields(&rule_source, &selections)?;
+fn event_rule(rule: &sigma::SigmaRule, piped: &Piped<'_>, warnings: &mut Vec<Diagnostic>) -> Result<Rule, Diagnostic> {
+    let source = piped.source;
+    let attributes = attributes(rule);
+    let draft = Draft {
+        kind: DraftKind::Event,
+        source: rule_source(&rule.logsource),
+        selections: selections(&rule.detection, "detection", source)?,
+        condition: Condition::All(Vec::new()),
+        tags: &rule.tags,
+        attributes: &attributes,
+        at: source.start(),
+    };
+    let (draft, text_of_rule) = piped.finish(&rule.detection, "detection", draft)?;
+    mapping::check_fields(&draft.source, &draft.selections)?;
     if rule.detection.timeframe.is_some() {
         let text = "`timeframe` has no effect here; write a correlation rule with `timespan` instead";
         warnings.push(Diagnostic::warning(source.key("timeframe"), text));
     }
     let info = RuleInfo {
         id: rule_id(rule.id.as_deref(), &rule.title),
-        hash,
+        hash: hash_of(&text_of_rule),
         title: rule.title.as_str().into(),
         description: text(rule.description.as_deref()),
         level: level(rule.level),
@@ -175,10 +218,14 @@ fn event_rule(
         info: Arc::new(info),
         name: rule.name.as_deref().map(CompactString::from),
         status: rule.status.map(|status| format!("{status:?}").to_lowercase().into()),
-        kind: RuleKind::Event(EventRule { source: rule_source, selections, condition }),
+        kind: RuleKind::Event(EventRule {
+            source: draft.source,
+            selections: draft.selections,
+            condition: draft.condition,
+        }),
         path: PathBuf::new(),
         at: source.start(),
-        text: "".into(),
+        text: text_of_rule.into(),
     })
 }
 
@@ -219,28 +266,40 @@ fn level_named(name: Option<&str>) -> Level {
     name.and_then(|name| name.parse().ok()).unwrap_or(Level::Medium)
 }
 
-fn detections(
-    detection: &sigma::Detections,
-    section: &str,
-    source: Source<'_>,
-) -> Result<(Vec<Selection>, Condition), Diagnostic> {
+fn selections(detection: &sigma::Detections, section: &str, source: Source<'_>) -> Result<Vec<Selection>, Diagnostic> {
     let mut selections = Vec::with_capacity(detection.named.len());
     for (name, named) in &detection.named {
         let at = Within { source, section, selection: name };
         selections.push(Selection { name: name.as_str().into(), detection: at.detection(named, 0)? });
     }
     selections.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(selections)
+}
+
+/// What is wrong with a line by itself.
+fn compile(detection: &Detection) -> Result<(), Diagnostic> {
+    match detection {
+        Detection::All(parts) | Detection::Any(parts) => parts.iter().try_for_each(compile),
+        Detection::Item(item) => matching::compile_item(item).map(drop),
+    }
+}
+
+fn conditions(
+    detection: &sigma::Detections,
+    section: &str,
+    selections: &[Selection],
+    source: Source<'_>,
+) -> Result<Condition, Diagnostic> {
     let mut conditions = Vec::with_capacity(detection.conditions.len());
     for written in &detection.conditions {
-        conditions.push(condition(written, &selections, source)?);
+        conditions.push(condition(written, selections, source)?);
     }
     // A list of conditions is a list of alternatives. Rules specification, "Condition".
-    let condition = match conditions.len() {
-        0 => return Err(Diagnostic::error(source.key(section), "the rule has no condition")),
-        1 => conditions.swap_remove(0),
-        _ => Condition::Any(conditions),
-    };
-    Ok((selections, condition))
+    match conditions.len() {
+        0 => Err(Diagnostic::error(source.key(section), "the rule has no condition")),
+        1 => Ok(conditions.swap_remove(0)),
+        _ => Ok(Condition::Any(conditions)),
+    }
 }
 
 fn condition(
@@ -360,9 +419,7 @@ impl Within<'_> {
         if values.iter().any(nested) {
             return Err(Diagnostic::error(at, format!("`{key}` has a mapping or list inside its list of values")));
         }
-        let item = Item { field, modifiers, written: written.into(), values, at };
-        matching::compile_item(&item)?;
-        Ok(Detection::Item(item))
+        Ok(Detection::Item(Item { field, modifiers, written: written.into(), values, at }))
     }
 }
 
@@ -412,19 +469,29 @@ fn own_modifier(modifier: sigma::Modifier) -> Modifier {
     }
 }
 
-fn filter(rule: &sigma::FilterRule, source: Source<'_>) -> Result<Filter, Diagnostic> {
-    let (selections, condition) = detections(&rule.detection, "filter", source)?;
+fn filter(rule: &sigma::FilterRule, piped: &Piped<'_>) -> Result<Filter, Diagnostic> {
+    let source = piped.source;
+    let draft = Draft {
+        kind: DraftKind::Filter,
+        source: rule.logsource.as_ref().map(rule_source).unwrap_or_default(),
+        selections: selections(&rule.detection, "filter", source)?,
+        condition: Condition::All(Vec::new()),
+        tags: &[],
+        attributes: &[],
+        at: source.start(),
+    };
+    let (draft, text) = piped.finish(&rule.detection, "filter", draft)?;
     Ok(Filter {
         title: rule.title.as_str().into(),
         rules: match &rule.rules {
             sigma::FilterRuleTarget::Any => None,
             sigma::FilterRuleTarget::Specific(rules) => Some(texts(rules)),
         },
-        source: rule.logsource.as_ref().map(rule_source).unwrap_or_default(),
-        selections,
-        condition,
+        source: draft.source,
+        selections: draft.selections,
+        condition: draft.condition,
         path: PathBuf::new(),
         at: source.start(),
-        text: "".into(),
+        text: text.into(),
     })
 }
