@@ -74,6 +74,8 @@ pub(super) fn pipeline(name: &str, text: &str) -> Result<Pipeline, Vec<Diagnosti
         });
         let message = error.to_string();
         let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
+        // The list of all keys of all types is no help.
+        let reason = reason.split_once(", expected one of `").map_or(reason, |(reason, _)| reason);
         vec![Diagnostic::error(at.unwrap_or(Place::START), format!("cannot read the pipeline: {reason}"))]
     };
     let value: yaml_serde::Value = yaml_serde::from_str(text).map_err(|error| broken(&error))?;
