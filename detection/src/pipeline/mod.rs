@@ -11,6 +11,7 @@ mod expression;
 mod raw;
 mod read;
 mod text;
+mod values;
 mod when;
 
 use std::path::{Path, PathBuf};

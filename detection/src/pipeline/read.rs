@@ -1,8 +1,9 @@
 //! A pipeline's text to its parts. Every key and every name is known here, or refused with its place.
 
-use super::change::{Added, Change, Filling, Renaming, Replacing};
+use super::change::{Added, Change, Renaming};
 use super::expression::Joined;
 use super::raw::{Many, Ordered, RawCondition, RawConditions, RawPipeline, RawStep, Scalar};
+use super::values::{Filling, Replacing};
 use super::when::{
     FIELD_CONDITIONS, FieldTest, ITEM_CONDITIONS, ItemTest, Known, RULE_CONDITIONS, RuleTest, need, one_of, source,
 };

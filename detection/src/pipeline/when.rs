@@ -160,7 +160,7 @@ fn compare(name: &str, attribute: &Attribute, op: &str, wanted: &Scalar) -> Resu
     let wanted_text = wanted.literal().to_text();
     let order = match attribute {
         Attribute::List(list) => {
-            let inside = list.iter().any(|text| *text == wanted_text);
+            let inside = list.contains(&wanted_text);
             return Ok(match op {
                 "in" => inside,
                 "not_in" => !inside,

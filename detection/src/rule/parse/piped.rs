@@ -3,7 +3,8 @@
 use compact_str::CompactString;
 use rsigma_parser as sigma;
 
-use super::{Applied, compile, conditions, texts};
+use super::selection::{compile, conditions};
+use super::{Applied, texts};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::{Attribute, Draft, DraftKind, Pipelines};
 use crate::rule::locate::Source;
