@@ -9,12 +9,14 @@ pub mod load;
 mod mapping;
 mod matching;
 pub mod mutate;
+mod pipeline;
 mod rule;
 
 pub use diagnostic::{Diagnostic, Place, RuleError, Severity};
 pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats, SnapshotError};
-pub use load::{load_dir, load_paths};
+pub use load::{load_dir, load_paths, load_paths_with, load_pipelines};
 pub use mapping::{MAPPING_VERSION, MAPPINGS, Mapping};
+pub use pipeline::Pipelines;
 pub use rule::{
     Alias, BEHAVIOURS, Behaviour, BehaviourKind, Comparison, Condition, Correlation, CorrelationCondition,
     CorrelationKind, Detection, EventRule, Filter, Item, Literal, MODIFIERS, Modifier, Rule, RuleKind, RuleSet,

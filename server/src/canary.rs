@@ -156,7 +156,7 @@ impl Keeper {
 
 /// For a rule with a memory: whether the text finds something in the batch when nothing was before it.
 fn fires(text: &str, rule: &RuleId, batch: &EventBatch) -> bool {
-    let mut engine = Engine::new(RuleSet::from_text("", text), EngineConfig::default());
+    let mut engine = Engine::new(RuleSet::from_record("", text), EngineConfig::default());
     if !engine.remembers() {
         return false;
     }

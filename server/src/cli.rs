@@ -151,11 +151,14 @@ pub(crate) struct TailArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
     /// Load rules and list what is wrong with them
-    #[command(after_help = "Example:\n  canh rules check rules/ /opt/sigma/rules/linux")]
+    #[command(after_help = "Example:\n  canh rules check rules/ /opt/sigma/rules/linux --pipeline hosts.yml")]
     Check {
         /// Directories or files
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// A pipeline (pySigma's format) that changes the rules first, or a directory of them; may be given again
+        #[arg(long = "pipeline", value_name = "PATH")]
+        pipelines: Vec<PathBuf>,
     },
     /// Say why a rule holds for an event, or why it does not; exit code 1 if it does not
     #[command(

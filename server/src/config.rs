@@ -75,6 +75,9 @@ impl Default for ConsoleConfig {
 pub(crate) struct DetectionConfig {
     /// Directories or files with Sigma rules. They start at the working directory if they are relative.
     pub(crate) rules: Vec<PathBuf>,
+    /// Directories or files with processing pipelines in the format of pySigma, which change rules before they are
+    /// compiled. They start at the working directory if they are relative.
+    pub(crate) pipelines: Vec<PathBuf>,
     /// Findings of one rule in one hour that are kept. More are counted and shown on the Rules page, so that a rule that
     /// goes wild does not bury the others.
     pub(crate) findings_per_hour: NonZeroU32,
@@ -96,6 +99,7 @@ impl Default for DetectionConfig {
     fn default() -> Self {
         Self {
             rules: Vec::new(),
+            pipelines: Vec::new(),
             findings_per_hour: const { NonZeroU32::new(2_000).unwrap() },
             canary_every: Duration::from_secs(3_600),
             indicators: Vec::new(),
@@ -139,9 +143,10 @@ impl ServerConfig {
             return Err(ValueError { key: "detection.canary_every", problem: "it is shorter than 1m".to_owned() });
         }
         let rules = self.detection.rules.iter().map(|path| ("detection.rules", path));
+        let pipelines = self.detection.pipelines.iter().map(|path| ("detection.pipelines", path));
         let indicators = self.detection.indicators.iter().map(|path| ("detection.indicators", path));
         let yara = self.detection.yara.iter().map(|path| ("detection.yara", path));
-        for (key, path) in rules.chain(indicators).chain(yara) {
+        for (key, path) in rules.chain(pipelines).chain(indicators).chain(yara) {
             if !path.exists() {
                 let problem = format!("there is no `{}`", path.display());
                 return Err(ValueError { key, problem });

@@ -59,7 +59,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args)?,
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
-        Command::Rules(RulesCommand::Check { paths }) => return Ok(verdict(rules::check(&paths)?)),
+        Command::Rules(RulesCommand::Check { paths, pipelines }) => {
+            return Ok(verdict(rules::check(&paths, &pipelines)?));
+        }
         Command::Rules(RulesCommand::Explain(args)) => return Ok(verdict(rules::ask::explain(&args)?)),
         Command::Rules(RulesCommand::Backtest(args)) => rules::ask::backtest(&args)?,
         Command::Rules(RulesCommand::Import(args)) => return Ok(verdict(rules::import::run(&args)?)),

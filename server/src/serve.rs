@@ -260,7 +260,7 @@ impl Server {
     }
 
     async fn load_rules(&self) -> anyhow::Result<(Rules, Loaded)> {
-        let mut rules = Rules::new(self.config.detection.rules.clone());
+        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone());
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
             let loaded = rules.load(Timestamp::now());
             (rules, loaded)

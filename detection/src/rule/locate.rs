@@ -5,7 +5,7 @@ use crate::diagnostic::Place;
 
 /// The text of one document and the line of the file at which it begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub text: &'a str,
     /// Line of the file, counted from 1.
     pub first_line: u32,
@@ -18,6 +18,11 @@ impl Source<'_> {
             line: self.first_line + u32::try_from(line).unwrap_or(0),
             column: u32::try_from(column).unwrap_or(0) + 1,
         }
+    }
+
+    /// The first line that begins so.
+    pub(super) fn begins(&self, words: &str) -> Option<Place> {
+        self.find(0, |line| line.starts_with(words.trim_end()).then_some(0)).map(|(_, place)| place)
     }
 
     pub(super) fn start(&self) -> Place {
@@ -44,8 +49,47 @@ impl Source<'_> {
     }
 
     /// The key of the top level or below it; the beginning if it is not there.
-    pub(super) fn key(&self, key: &str) -> Place {
+    pub(crate) fn key(&self, key: &str) -> Place {
         self.key_from(0, key).map_or(self.start(), |(_, place)| place)
+    }
+
+    /// The line of an entry of the list below a key, counted from 0 like the entry.
+    pub(crate) fn entry(&self, section: &str, index: usize) -> Option<usize> {
+        let (section_line, _) = self.key_from(0, section)?;
+        let mut indent = None;
+        let mut left = index;
+        for (number, line) in self.text.lines().enumerate().skip(section_line + 1) {
+            let trimmed = line.trim_start();
+            let depth = line.len() - trimmed.len();
+            if trimmed.is_empty() || trimmed.starts_with('#') {
+                continue;
+            }
+            let is_entry = trimmed == "-" || trimmed.starts_with("- ");
+            match indent {
+                Some(indent) if depth < indent || depth == indent && !is_entry => return None,
+                Some(indent) if depth > indent => continue,
+                None if !is_entry => return None,
+                _ => indent = Some(depth),
+            }
+            if left == 0 {
+                return Some(number);
+            }
+            left -= 1;
+        }
+        None
+    }
+
+    /// The first place of `word` in the entry of the list below `section` that begins at this line, or else the
+    /// beginning of the entry.
+    pub(crate) fn below(&self, line: usize, section: &str, word: &str) -> Place {
+        let next = (0..).map_while(|index| self.entry(section, index)).find(|next| *next > line).unwrap_or(usize::MAX);
+        let word = Some(word).filter(|word| !word.is_empty());
+        let found = word.and_then(|word| {
+            let (place, found) = self.find(line, |text| text.find(word))?;
+            (place < next).then_some(found)
+        });
+        let begin = || self.find(line, |text| Some(text.len() - text.trim_start().len()));
+        found.or_else(|| begin().map(|(_, place)| place)).unwrap_or_else(|| self.start())
     }
 
     /// The key inside the selection inside the section (`detection`, `filter`), or as near to it as can be found.

@@ -16,10 +16,12 @@ use canh_schema::RuleInfo;
 use compact_str::CompactString;
 
 pub use behaviour::{BEHAVIOURS, Behaviour, BehaviourKind, Side};
+pub(crate) use locate::Source;
 pub use modifier::{MODIFIERS, Modifier};
-pub(crate) use parse::parse_documents;
+pub(crate) use parse::{Applied, parse_documents};
 
 use crate::diagnostic::{Place, RuleError};
+use crate::pipeline::Pipelines;
 
 /// Rules that loaded, and what did not.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,8 @@ pub struct RuleSet {
     pub errors: Vec<RuleError>,
     /// Things that are probably not meant, in rules that did load.
     pub warnings: Vec<RuleError>,
+    /// What changes rules that are added.
+    pub pipelines: Arc<Pipelines>,
 }
 
 impl RuleSet {
@@ -40,10 +44,25 @@ impl RuleSet {
         set
     }
 
+    /// Nothing yet. These pipelines change every rule that is added, and their errors are among the errors.
+    pub fn with_pipelines(pipelines: Arc<Pipelines>) -> Self {
+        Self { errors: pipelines.errors.clone(), pipelines, ..Self::default() }
+    }
+
+    /// The rules of a text that [`whole_text`](Self::whole_text) gave: pipelines that changed them are in it.
+    pub fn from_record(path: impl Into<PathBuf>, text: &str) -> Self {
+        let mut set = Self::default();
+        set.add_parsed(path.into(), parse_documents(text, Applied::Recorded));
+        set
+    }
+
     /// Adds the documents of one file. A document that is broken does not stop the others.
     pub fn add_text(&mut self, path: impl Into<PathBuf>, text: &str) {
-        let path = path.into();
-        let parsed = parse_documents(text);
+        let parsed = parse_documents(text, Applied::Given(&self.pipelines));
+        self.add_parsed(path.into(), parsed);
+    }
+
+    fn add_parsed(&mut self, path: PathBuf, parsed: parse::Parsed) {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             parsed.diagnostics.into_iter().partition(crate::diagnostic::Diagnostic::is_error);
         let place = |diagnostic| RuleError { path: path.clone(), diagnostic };

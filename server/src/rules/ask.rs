@@ -215,7 +215,7 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
         events.push(decoded);
     }
     events.sort_by_key(|event| (event.received, event.id));
-    let mut set = RuleSet::from_text("evidence", rule_text);
+    let mut set = RuleSet::from_record("evidence", rule_text);
     set.link();
     // The window that was reported may follow others that hold, which are not reported twice in the stream.
     let correlation = CorrelationLimits { every_window: true, ..CorrelationLimits::default() };

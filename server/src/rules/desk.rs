@@ -10,7 +10,7 @@ pub(crate) struct Desk;
 
 /// Rules read from a text, all of them.
 fn read(text: &str) -> Result<RuleSet, Vec<String>> {
-    let mut set = RuleSet::from_text("rule.yml", text);
+    let mut set = RuleSet::from_record("rule.yml", text);
     set.link();
     let mut problems: Vec<String> = set.errors.iter().map(ToString::to_string).collect();
     if problems.is_empty() && set.rules.is_empty() {

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use canh_detection::{Engine, EngineConfig, RuleError, load_paths};
+use canh_detection::{Engine, EngineConfig, Pipelines, RuleError, load_paths_with, load_pipelines};
 use canh_schema::{RuleId, Timestamp};
 use canh_store::state::{RuleLoadError, RuleStatus, RuleText, RulesStatus};
 use tracing::warn;
@@ -51,25 +51,52 @@ impl Loaded {
 #[derive(Debug)]
 pub(crate) struct Rules {
     paths: Vec<PathBuf>,
+    pipeline_paths: Vec<PathBuf>,
+    /// The pipelines that were read last without an error among them.
+    pipelines: Option<Arc<Pipelines>>,
     fine: HashMap<PathBuf, String>,
 }
 
 impl Rules {
-    pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths, fine: HashMap::new() }
+    pub(crate) fn new(paths: Vec<PathBuf>, pipeline_paths: Vec<PathBuf>) -> Self {
+        Self { paths, pipeline_paths, pipelines: None, fine: HashMap::new() }
+    }
+
+    /// Pipelines, and what is wrong with their files. If anything is, those loaded before stay in force together.
+    fn pipelines(&mut self) -> (Arc<Pipelines>, Vec<RuleError>) {
+        let loaded = load_pipelines(&self.pipeline_paths);
+        if loaded.errors.is_empty() {
+            let loaded = Arc::new(loaded);
+            self.pipelines = Some(Arc::clone(&loaded));
+            return (loaded, Vec::new());
+        }
+        let Some(before) = &self.pipelines else { return (Arc::new(loaded), Vec::new()) };
+        let mut errors = loaded.errors;
+        for error in &mut errors {
+            error.diagnostic.message.push_str("; the pipelines loaded before stay in force");
+        }
+        (Arc::clone(before), errors)
     }
 
     /// Loads and compiles. Rules that do not load are listed in the status; they never stop the others, and the
     /// version of their file that was loaded before stays in force.
     pub(crate) fn load(&mut self, now: Timestamp) -> Loaded {
-        let mut set = load_paths(&self.paths);
+        let (pipelines, problems) = self.pipelines();
+        let mut set = load_paths_with(&self.paths, pipelines);
+        set.errors.extend(problems);
         let broken: HashSet<PathBuf> = set.errors.iter().map(|error| error.path.clone()).collect();
         let mut kept = HashSet::new();
         for path in &broken {
             let gone = !set.rules.iter().any(|rule| rule.path == *path);
             if let Some(text) = self.fine.get(path).filter(|_| gone) {
+                let before = set.errors.len();
                 set.add_text(path, text);
-                kept.insert(path.clone());
+                if set.errors.len() > before {
+                    // It is a pipeline that does not suit it any more.
+                    set.errors.truncate(before);
+                } else {
+                    kept.insert(path.clone());
+                }
             }
         }
         let mut files: HashMap<RuleId, PathBuf> = HashMap::new();
@@ -141,11 +168,11 @@ fn shown(error: &RuleError) -> RuleLoadError {
 }
 
 /// `canh rules check`: `true` if all rules load.
-pub(crate) fn check(paths: &[PathBuf]) -> anyhow::Result<bool> {
-    for path in paths {
+pub(crate) fn check(paths: &[PathBuf], pipelines: &[PathBuf]) -> anyhow::Result<bool> {
+    for path in paths.iter().chain(pipelines) {
         anyhow::ensure!(path.exists(), "there is no `{}`", path.display());
     }
-    let set = load_paths(paths);
+    let set = load_paths_with(paths, Arc::new(load_pipelines(pipelines)));
     let warnings: Vec<String> = set.warnings.iter().map(ToString::to_string).collect();
     let engine = Engine::new(set, EngineConfig::default());
     let errors = engine.problems();
@@ -173,7 +200,7 @@ mod tests {
     fn a_slip_in_an_edit_leaves_the_old_version_in_force() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("a.yml");
-        let mut rules = Rules::new(vec![dir.path().to_owned()]);
+        let mut rules = Rules::new(vec![dir.path().to_owned()], Vec::new());
         let mut load = |text: Option<String>| {
             match text {
                 Some(text) => fs::write(&path, text),
@@ -194,5 +221,31 @@ mod tests {
         }
         assert_eq!(load(Some(rule("source.ip"))), (1, vec![]));
         assert_eq!(load(None), (0, vec![]), "a rule that was taken away is gone");
+    }
+
+    #[test]
+    fn a_slip_in_a_pipeline_leaves_the_old_ones_in_force() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (file, pipeline) = (dir.path().join("a.yml"), dir.path().join("p.yaml"));
+        fs::write(&file, rule("usr")).expect("the file can be written");
+        let mut rules = Rules::new(vec![file], vec![pipeline.clone()]);
+        let mut load = |mapping: &str| {
+            let text = format!("transformations:\n- type: field_name_mapping\n  mapping: {mapping}\n");
+            fs::write(&pipeline, text).expect("the file can be written");
+            let loaded = rules.load(Timestamp::from_secs(0));
+            let errors: Vec<_> = loaded.status.errors.into_iter().map(|error| error.message).collect();
+            (loaded.engine.rules().len(), errors, loaded.texts)
+        };
+        let (count, errors, texts) = load("{usr: user.name}");
+        assert_eq!((count, errors.as_slice()), (1, [].as_slice()));
+        // What judges can be read again without the pipeline.
+        assert!(texts[0].text.starts_with("#canh-pipeline "), "{}", texts[0].text);
+        let (count, errors, again) = load("[usr]");
+        assert_eq!((count, errors.len()), (1, 1), "{errors:?}");
+        assert!(errors[0].ends_with("the pipelines loaded before stay in force"), "{errors:?}");
+        assert_eq!(again[0].hash, texts[0].hash);
+        let (count, errors, _) = load("{usr: usre.name}");
+        assert_eq!((count, errors.len()), (0, 1), "{errors:?}");
+        assert!(errors[0].contains("can never arrive"), "{errors:?}");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use canh_detection::{Diagnostic, Place, RuleError, RuleSet, Severity};
+use canh_detection::{Diagnostic, Pipelines, Place, RuleError, RuleSet, Severity};
 use canh_schema::RuleId;
 
 use super::samples::{Expected, RULE_FILE, RuleFolder, Runner, Sample};
@@ -39,7 +40,7 @@ pub(crate) fn prove(set: &mut RuleSet) -> Proven {
         let Some(folder) = file.parent().filter(|folder| folder.join(Expected::Fires.file()).is_file()) else {
             continue;
         };
-        match check(folder) {
+        match check(folder, &set.pipelines) {
             Ok((samples, canary)) => {
                 proven.samples.insert(file.clone(), samples);
                 proven.canaries.extend(canary);
@@ -54,8 +55,9 @@ pub(crate) fn prove(set: &mut RuleSet) -> Proven {
     proven
 }
 
-fn check(folder: &Path) -> Result<(u32, Option<Canary>), String> {
-    let folder = RuleFolder::load(folder).map_err(|error| format!("its samples cannot be read: {error:#}"))?;
+fn check(folder: &Path, pipelines: &Arc<Pipelines>) -> Result<(u32, Option<Canary>), String> {
+    let folder = RuleFolder::load_with(folder, Arc::clone(pipelines))
+        .map_err(|error| format!("its samples cannot be read: {error:#}"))?;
     let mut runner = Runner::new(&folder.rules);
     let failed: Vec<&Sample> = folder.samples.iter().filter(|sample| !runner.holds(sample)).collect();
     if !failed.is_empty() {

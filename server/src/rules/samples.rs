@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
-use canh_detection::{Engine, EngineConfig, RuleSet};
+use canh_detection::{Engine, EngineConfig, Pipelines, RuleSet};
 use canh_schema::{EventBatch, Position, RuleId, Timestamp};
 use serde::Deserialize;
 
@@ -76,9 +77,16 @@ impl RuleFolder {
     ///
     /// A file that is missing or cannot be read, a sample that is not as it should be.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        Self::load_with(path, Arc::default())
+    }
+
+    /// With the pipelines that change the rule where it runs.
+    pub(crate) fn load_with(path: &Path, pipelines: Arc<Pipelines>) -> anyhow::Result<Self> {
         let file = path.join(RULE_FILE);
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        let mut rules = RuleSet::from_text(&file, &text);
+        let mut rules = RuleSet::with_pipelines(pipelines);
+        rules.errors.clear();
+        rules.add_text(&file, &text);
         rules.link();
         let mut samples = Vec::new();
         for expected in [Expected::Fires, Expected::Silent] {

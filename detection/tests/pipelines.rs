@@ -1,0 +1,456 @@
+//! Pipelines of pySigma: what they do to rules, what they refuse, and that a changed rule can be read again.
+
+#[expect(unreachable_pub, reason = "shared by several tests")]
+mod support;
+
+use std::fs;
+use std::sync::Arc;
+
+use canh_detection::{Engine, EngineConfig, Pipelines, RuleSet, load_paths, load_paths_with};
+use canh_schema::Finding;
+use proptest::prelude::*;
+
+fn set(pipelines: &[&str], rule: &str) -> RuleSet {
+    let mut all = Pipelines::default();
+    for text in pipelines {
+        all.add_text("p.yml", text);
+    }
+    let mut set = RuleSet::with_pipelines(Arc::new(all));
+    set.add_text("r.yml", rule);
+    set.link();
+    set
+}
+
+fn findings(set: RuleSet, event: &str) -> Vec<Finding> {
+    let mut engine = Engine::new(set, EngineConfig::default());
+    let mut found = Vec::new();
+    engine.evaluate(&support::batch(vec![support::event(0, event)]), &mut found);
+    found
+}
+
+/// A rule with one selection and a log source without a closed list of fields.
+fn rule(selection: &str) -> String {
+    format!(
+        "title: t\nlogsource: {{product: windows}}\ntags: [attack.t1]\nlevel: high\nteam: blue\ndetection:\n  s: {selection}\n  condition: s\n"
+    )
+}
+
+/// A pipeline with these steps, each in flow style.
+fn steps(steps: &[&str]) -> String {
+    let steps: String = steps.iter().map(|step| format!("  - {{{step}}}\n")).collect();
+    format!("name: p\nvars:\n  admins: [root, 'ad*']\n  port: 22\ntransformations:\n{steps}")
+}
+
+/// What a set makes of its first rule, without the places in the text.
+fn placeless(set: &RuleSet) -> String {
+    let shown = format!(
+        "{:?} {:?}",
+        set.rules[0].kind,
+        set.filters.iter().map(|filter| &filter.selections).collect::<Vec<_>>()
+    );
+    let mut parts = shown.split("Place {");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| out + part.split_once('}').map_or("", |(_, rest)| rest))
+}
+
+/// The rule as it is after the pipelines fires, or not; and so does the rule that is read from its record.
+#[track_caller]
+fn check_all(pipelines: &[&str], rule: &str, event: &str, fires: bool) {
+    let set = set(pipelines, rule);
+    assert_eq!(set.errors, [], "{pipelines:?} {rule}");
+    let mut again = RuleSet::from_record("record", &set.whole_text(0));
+    again.link();
+    assert_eq!(again.errors, [], "{pipelines:?} {rule}");
+    assert_eq!(again.rules[0].info.hash, set.rules[0].info.hash, "{}", set.whole_text(0));
+    assert_eq!(placeless(&again), placeless(&set), "{pipelines:?} {rule}");
+    assert_eq!(!findings(again, event).is_empty(), fires, "from the record of {pipelines:?} {rule} {event}");
+    assert_eq!(!findings(set, event).is_empty(), fires, "{pipelines:?} {rule} {event}");
+}
+
+#[track_caller]
+fn check(step: &str, selection: &str, event: &str, fires: bool) {
+    check_all(&[&steps(&[step])], &rule(selection), &event.replacen('{', "{\"_product\": \"windows\", ", 1), fires);
+}
+
+#[test]
+fn fields() {
+    let one = "type: field_name_mapping, mapping: {Image: exe}";
+    check(one, "{Image: a}", r#"{"exe": "a"}"#, true);
+    check(one, "{Image: a}", r#"{"Image": "a"}"#, false);
+    check(one, "{Other: a}", r#"{"Other": "a"}"#, true);
+    check(one, "{X|fieldref: Image}", r#"{"X": "a", "exe": "a"}"#, true);
+    let several = "type: field_name_mapping, mapping: {Image: [exe, path]}";
+    check(several, "{Image|endswith: '\\a'}", r#"{"path": "c:\\a"}"#, true);
+    check(several, "{Image: a}", r#"{"exe": "a"}"#, true);
+    check(several, "{Image: a}", r#"{"exe": "b"}"#, false);
+    check(several, "{Image|neq: a}", r#"{"exe": "a", "path": "b"}"#, false);
+    check(several, "{Image|neq: a}", r#"{"exe": "c", "path": "b"}"#, true);
+    let begin = "type: field_name_prefix_mapping, mapping: {win.: [w_, v_], win: x}";
+    check(begin, "{win.a: 1}", r#"{"v_a": 1}"#, true);
+    check(begin, "{win.a: 1}", r#"{"x.a": 1}"#, false);
+    check(begin, "{wina: 1}", r#"{"xa": 1}"#, true);
+    check("type: field_name_prefix, prefix: 'a.'", "{b: 1}", r#"{"a.b": 1}"#, true);
+    check("type: field_name_suffix, suffix: '.a'", "{b: 1}", r#"{"b.a": 1}"#, true);
+    check("type: field_name_suffix, suffix: '.a'", "[word]", r#"{"x": "a word"}"#, true);
+}
+
+#[test]
+fn lines_and_conditions() {
+    let drop = "type: drop_detection_item, field_name_conditions: [{type: include_fields, fields: [A]}]";
+    check(drop, "{A: 1, B: 2}", r#"{"B": 2}"#, true);
+    check(drop, "[{A: 1}, {B: 2}]", r#"{"A": 1}"#, false);
+    check(drop, "{A: 1, B: 2}", r#"{"A": 1}"#, false);
+    let two = "title: t\nlogsource: {product: windows}\ndetection:\n  x: {A: 1}\n  y: {B: 2}\n  z: {C: 3}\n  condition: y and not x and z\n";
+    check_all(&[&steps(&[drop])], two, r#"{"_product": "windows", "A": 1, "B": 2, "C": 3}"#, true);
+    let add = "type: add_condition, conditions: {C|startswith: [x, y]}";
+    check(add, "{A: 1}", r#"{"A": 1, "C": "yes"}"#, true);
+    check(add, "{A: 1}", r#"{"A": 1, "C": "no"}"#, false);
+    check("type: add_condition, negated: true, conditions: {C: x}", "{A: 1}", r#"{"A": 1, "C": "x"}"#, false);
+    check("type: add_condition, negated: true, conditions: {C: x}", "{A: 1}", r#"{"A": 1, "C": "y"}"#, true);
+    check(
+        "type: add_condition, template: true, conditions: {C: 'a-$product'}",
+        "{A: 1}",
+        r#"{"A": 1, "C": "a-windows"}"#,
+        true,
+    );
+    let source = "type: change_logsource, product: Linux, service: sshd";
+    check_all(
+        &[&steps(&[source])],
+        &rule("{user.name: a}"),
+        r#"{"_product": "linux", "_service": "sshd", "user.name": "a"}"#,
+        true,
+    );
+    check(source, "{user.name: a}", r#"{"user.name": "a"}"#, false);
+}
+
+#[test]
+fn texts() {
+    let replace = r"type: replace_string, regex: '^\*\\(\w+)', replacement: '/usr/\1'";
+    check(replace, r"{A|endswith: '\bin'}", r#"{"A": "/usr/bin"}"#, true);
+    check(replace, r"{A|endswith: ['\bin', x]}", r#"{"A": "ax"}"#, true);
+    check(replace, r"{A: 'C:\bin'}", r#"{"A": "C:\\bin"}"#, true);
+    check("type: replace_string, regex: a, replacement: '$0'", "{A: 'xa?'}", r#"{"A": "x$0y"}"#, true);
+    check("type: replace_string, regex: '1', replacement: '2'", "{A: 11}", r#"{"A": "22"}"#, true);
+    let plain = r"type: replace_string, skip_special: true, regex: 'a', replacement: '*'";
+    check(plain, "{A: 'a*'}", r#"{"A": "*b"}"#, true);
+    check(plain, "{A: 'a*'}", r#"{"A": "b"}"#, false);
+    let special = r"type: replace_string, skip_special: true, interpret_special: true, regex: 'a', replacement: '*'";
+    check(special, "{A: 'ab'}", r#"{"A": "xb"}"#, true);
+    let map = "type: map_string, mapping: {a: [x, 'y*'], '*b*': z}";
+    check(map, "{A: a}", r#"{"A": "yes"}"#, true);
+    check(map, "{A: a}", r#"{"A": "a"}"#, false);
+    check(map, "{A|contains: b}", r#"{"A": "z"}"#, true);
+    check(map, "{A|contains|all: [b, c]}", r#"{"A": "z"}"#, false);
+    check(map, "{A|all: [a, 'y?s']}", r#"{"A": "yes"}"#, true);
+}
+
+#[test]
+fn placeholders() {
+    let values = "type: value_placeholders";
+    check(values, "{A|expand: '%admins%'}", r#"{"A": "administrator"}"#, true);
+    check(values, "{A|expand: '%admins%'}", r#"{"A": "%admins%"}"#, false);
+    check(values, "{A|expand: '%admins%:%port%'}", r#"{"A": "root:22"}"#, true);
+    check(values, "{A|contains|expand: 'u=%admins%;'}", r#"{"A": "x u=root; y"}"#, true);
+    check(values, "{A|all|contains|expand: ['%admins%', x]}", r#"{"A": "x root"}"#, true);
+    check(values, "{A|all|contains|expand: ['%admins%', x]}", r#"{"A": "root"}"#, false);
+    check(values, "{A: '%admins%'}", r#"{"A": "%admins%"}"#, true);
+    check("type: wildcard_placeholders", "{A|expand: 'a%any%z'}", r#"{"A": "abcz"}"#, true);
+    let both = steps(&["type: value_placeholders, include: [port]", "type: wildcard_placeholders, exclude: [port]"]);
+    check_all(&[&both], &rule("{A|expand: '%x%:%port%'}"), r#"{"_product": "windows", "A": "b:22"}"#, true);
+}
+
+#[test]
+fn conditions() {
+    let on = |conditions: &str, fires: bool| {
+        let step = format!("type: field_name_mapping, mapping: {{A: B}}, {conditions}");
+        check(&step, "{A|contains: [yes, x], C: 1, D: null}", r#"{"B": "yes", "C": 1}"#, fires);
+    };
+    let rule_conditions: &[(&str, bool)] = &[
+        ("{type: logsource, product: Windows}", true),
+        ("{type: logsource, product: windows, category: x}", false),
+        ("{type: contains_field, field: C}", true),
+        ("{type: contains_field, field: X}", false),
+        ("{type: contains_detection_item, field: C, value: 1}", true),
+        ("{type: contains_detection_item, field: A, value: '*yes*'}", true),
+        ("{type: contains_detection_item, field: A, value: 'yes'}", false),
+        ("{type: is_sigma_rule}", true),
+        ("{type: is_sigma_correlation_rule}", false),
+        ("{type: rule_attribute, attribute: level, value: medium, op: gt}", true),
+        ("{type: rule_attribute, attribute: level, value: critical, op: gte}", false),
+        ("{type: rule_attribute, attribute: team, value: blue}", true),
+        ("{type: rule_attribute, attribute: tags, value: attack.t1, op: in}", true),
+        ("{type: rule_attribute, attribute: nothing, value: x}", false),
+        ("{type: tag, tag: attack.t1}", true),
+        ("{type: tag, tag: attack.t2}", false),
+    ];
+    for (condition, holds) in rule_conditions {
+        on(&format!("rule_conditions: [{condition}]"), *holds);
+        on(&format!("rule_cond_not: true, rule_conditions: [{condition}]"), !holds);
+    }
+    on("rule_cond_op: or, rule_conditions: [{type: is_sigma_rule}, {type: tag, tag: x}]", true);
+    on("rule_cond_op: and, rule_conditions: [{type: is_sigma_rule}, {type: tag, tag: x}]", false);
+    on("rule_cond_expr: 'a and not b', rule_conditions: {a: {type: is_sigma_rule}, b: {type: tag, tag: x}}", true);
+    on("detection_item_conditions: [{type: match_string, cond: any, pattern: '.yes'}]", true);
+    on("detection_item_conditions: [{type: match_string, cond: all, pattern: '.yes'}]", false);
+    on("detection_item_conditions: [{type: match_string, cond: any, pattern: 'yes'}]", false);
+    on("detection_item_conditions: [{type: is_null, cond: any}]", false);
+    on("detection_item_conditions: [{type: match_value, cond: any, value: '*yes*'}]", true);
+    on("detection_item_conditions: [{type: contains_wildcard, cond: all}]", true);
+    on("field_name_conditions: [{type: include_fields, fields: [A]}]", true);
+    on("field_name_conditions: [{type: exclude_fields, fields: [A]}]", false);
+    on("field_name_conditions: [{type: include_fields, mode: re, fields: ['[A-B]$']}]", true);
+    let null = "type: drop_detection_item, detection_item_conditions: [{type: is_null, cond: all}]";
+    check(null, "{A: 1, D: null}", r#"{"A": 1, "D": 2}"#, true);
+}
+
+#[test]
+fn order_and_filters() {
+    let pipeline = |priority: i64, from: &str, to: &str| {
+        format!(
+            "name: p{priority}\npriority: {priority}\ntransformations:\n- type: field_name_mapping\n  mapping:\n    {from}: {to}\n"
+        )
+    };
+    let (late, early) = (pipeline(20, "B", "C"), pipeline(10, "A", "B"));
+    check_all(&[&late, &early], &rule("{A: 1}"), r#"{"_product": "windows", "C": 1}"#, true);
+    let late = pipeline(5, "B", "C");
+    check_all(&[&late, &early], &rule("{A: 1}"), r#"{"_product": "windows", "B": 1}"#, true);
+    let filtered = format!(
+        "{}---\ntitle: f\nlogsource: {{product: windows}}\nfilter:\n  rules: any\n  x: {{A: 2}}\n  condition: not x\n",
+        rule("{A|gte: 1}")
+    );
+    check_all(&[&early], &filtered, r#"{"_product": "windows", "B": 3}"#, true);
+    check_all(&[&early], &filtered, r#"{"_product": "windows", "B": 2}"#, false);
+}
+
+/// All errors and warnings.
+#[track_caller]
+fn refused(pipeline: &str, rule: &str, expected: &[&str]) {
+    let set = set(&[pipeline], rule);
+    let found: Vec<String> = set.errors.iter().chain(&set.warnings).map(ToString::to_string).collect();
+    assert_eq!(found, expected, "{pipeline}");
+}
+
+#[test]
+fn what_is_refused() {
+    let broken = |pipeline: &str, expected: &[&str]| refused(pipeline, &rule("{A: 1}"), expected);
+    broken("a: [", &["p.yml:2:1: cannot read the pipeline: did not find expected node content"]);
+    broken("[]", &["p.yml:1:1: a pipeline is a mapping with `name`, `priority`, `vars` and `transformations`"]);
+    broken("name: x\nvras: {}\n", &["p.yml:2:1: a pipeline has no `vras`; did you mean `vars`?"]);
+    broken("finalizers: []\n", &["p.yml:1:1: `finalizers` of pipelines is not supported; there is no query here"]);
+    broken(
+        "transformations:\n- type: nest\n  items: []\n- id: b\n  type: field_name_maping\n  rule_conditions:\n  - type: processing_state\n",
+        &[
+            "p.yml:2:9: the transformation `nest` is not supported",
+            "p.yml:5:9: there is no transformation `field_name_maping`; did you mean `field_name_mapping`?",
+            "p.yml:7:11: the condition `processing_state` is not supported",
+        ],
+    );
+    broken(
+        "transformations:\n- type: query_expression_placeholders\n  expression: x\n",
+        &["p.yml:2:9: the transformation `query_expression_placeholders` is not supported"],
+    );
+    broken(
+        "transformations:\n- type: field_name_prefix\n  prefix: a\n- type: field_name_prefix\n  prefix: a\n  suffix: b\n",
+        &["p.yml:6:3: `suffix` does not belong to `field_name_prefix`"],
+    );
+    broken(
+        "transformations:\n- type: set_state\n  kye: a\n",
+        &["p.yml:3:3: cannot read the pipeline: transformations[0]: unknown field `kye`"],
+    );
+    broken(
+        "vars:\n  a: {b: c}\n",
+        &["p.yml:2:6: cannot read the pipeline: vars.a: invalid type: map, expected a value or a list of values"],
+    );
+    let step = |step: &str, message: &str| {
+        let set = set(&[&steps(&[step])], &rule("{A: 1}"));
+        let found: Vec<String> = set.errors.iter().map(|error| error.diagnostic.message.clone()).collect();
+        assert_eq!(found, [message], "{step}");
+    };
+    step("type: field_name_mapping", "`field_name_mapping` needs `mapping`");
+    step("type: field_name_mapping, mapping: {A: []}", "`A` of `mapping` has an empty list");
+    step("id: x", "the transformation has no `type`");
+    step(
+        "type: replace_string, regex: '(?=a)', replacement: b",
+        "cannot compile the expression `(?=a)`: look-around, including look-ahead and look-behind, is not supported",
+    );
+    step(
+        r"type: replace_string, regex: 'a', replacement: '\1'",
+        "`replacement` names the group `1`, which `regex` does not have",
+    );
+    step("type: add_condition, conditions: {A|x: 1}", "`x` of `A|x` is not a modifier");
+    step("type: change_logsource", "a log source needs `category`, `product` or `service`");
+    step(
+        "type: rule_failure, message: no, field_name_conditions: [{type: include_fields, fields: [A]}]",
+        "`rule_failure` is about whole rules and takes `rule_conditions` only",
+    );
+    step("type: drop_detection_item, rule_cond_op: or", "`rule_cond_…` without `rule_conditions` has no effect");
+    step(
+        "type: drop_detection_item, rule_cond_op: xor, rule_conditions: [{type: is_sigma_rule}]",
+        "`rule_cond_op` is `xor`, and can be `and`, `or`; did you mean `or`?",
+    );
+    step("type: drop_detection_item, detection_item_conditions: [{type: is_null}]", "`is_null` needs `cond`");
+    step("type: rule_failure, message: not here", "pipeline `p`: the rule is refused: not here");
+    step("type: detection_item_failure, message: not here", "pipeline `p`: the line is refused: not here");
+    step(
+        "type: drop_detection_item",
+        "pipeline `p`: `drop_detection_item` of a pipeline leaves nothing of the rule's condition",
+    );
+    step(
+        "type: set_state, key: a, val: b, unknown: 1",
+        "cannot read the pipeline: transformations[0]: unknown field `unknown`",
+    );
+}
+
+#[test]
+fn what_rules_are_told() {
+    let values = steps(&["type: value_placeholders"]);
+    refused(
+        &values,
+        &rule("{A|expand: '%who%'}"),
+        &["r.yml:7:7: pipeline `p`: placeholder `%who%` has no values; add `who` to `vars`"],
+    );
+    refused(
+        &values,
+        &rule("{A|re|expand: '%port%'}"),
+        &["r.yml:7:7: pipeline `p`: placeholder `%port%` inside an expression is not supported"],
+    );
+    refused(
+        &steps(&["type: set_state, key: a, val: b"]),
+        &rule("{A|expand: '%who%'}"),
+        &["r.yml:7:7: placeholder `%who%` has no values here"],
+    );
+    refused(
+        &steps(&["type: map_string, mapping: {a: b}"]),
+        &rule("{A|base64: a}"),
+        &["r.yml:7:7: pipeline `p`: the value has `base64`, and cannot be changed before it is encoded"],
+    );
+    let reserved = format!("#canh-pipeline {{}}\n{}", rule("{A: 1}"));
+    refused(
+        &values,
+        &reserved,
+        &["r.yml:1:1: lines that begin with `#canh-pipeline` are kept for pipelines; change the comment"],
+    );
+    let over = format!(
+        "{}---\ntitle: c\ncorrelation:\n  type: event_count\n  rules: [t]\n  group-by: [A]\n  timespan: 1m\n  condition: {{gte: 2}}\n",
+        rule("{A: 1}")
+    );
+    refused(
+        &steps(&["type: field_name_mapping, mapping: {A: B}"]),
+        &over,
+        &[
+            "r.yml:14:14: pipeline `p` renames `A` in rules over single events, and does not change this rule; name the field here as the events do",
+        ],
+    );
+    refused(
+        &steps(&["type: rule_failure, message: no, rule_conditions: [{type: is_sigma_correlation_rule}]"]),
+        &over,
+        &["r.yml:10:1: pipeline `p`: the rule is refused: no"],
+    );
+    let closed = "title: t\nlogsource: {product: linux, service: sshd}\ndetection:\n  s: {usr: a}\n  condition: s\n";
+    check_all(
+        &[&steps(&["type: field_name_mapping, mapping: {usr: user.name}"])],
+        closed,
+        r#"{"_product": "linux", "_service": "sshd", "user.name": "a"}"#,
+        true,
+    );
+}
+
+#[test]
+fn what_changes_nothing_leaves_the_hash() {
+    let hash = |pipelines: &[&str]| set(pipelines, &rule("{A: 1}")).rules[0].info.hash;
+    let before = hash(&[]);
+    assert_eq!(
+        hash(&[&steps(&["type: field_name_mapping, mapping: {X: Y}", "type: set_state, key: a, val: 1"])]),
+        before
+    );
+    let mapped = hash(&[&steps(&["type: field_name_mapping, mapping: {A: B}"])]);
+    assert_ne!(mapped, before);
+    // Entries without an effect on this rule are not its business.
+    assert_eq!(hash(&[&steps(&["type: field_name_mapping, mapping: {A: B, X: Y}"])]), mapped);
+    assert_ne!(hash(&[&steps(&["type: field_name_mapping, mapping: {A: C}"])]), mapped);
+}
+
+#[test]
+fn growth_is_bounded() {
+    let many: Vec<String> = (0..200).map(|n| format!("f{n}")).collect();
+    let many = format!("type: field_name_mapping, mapping: {{A: [A, {}]}}", many.join(", "));
+    let twice = "type: field_name_mapping, mapping: {A: [A, A]}";
+    let bomb = |steps_of: &[&str], selection: &str| {
+        let set = set(&[&steps(steps_of)], &rule(selection));
+        assert_eq!(set.rules.len(), 0);
+        assert_eq!(set.errors.len(), 1, "{:?}", set.errors);
+    };
+    bomb(&[twice; 100], "{A: 1}");
+    bomb(
+        &[
+            many.as_str(),
+            "type: field_name_prefix, prefix: '', id: x",
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+            twice,
+        ],
+        "{A: 1}",
+    );
+    bomb(&["type: replace_string, regex: a, replacement: aaaaaaaaaaaaaaaaaaaa"; 20], "{A: a}");
+    bomb(&["type: value_placeholders"], &format!("{{A|expand: '{}'}}", "%admins%".repeat(40)));
+}
+
+proptest! {
+    /// Without a transformation a rule is what it was.
+    #[test]
+    fn an_empty_pipeline_changes_nothing(field in "[A-Za-z.]{1,9}", value in r"[ -&(-~]{0,12}", modifier in "(contains|endswith|re|cidr|expand|base64)?") {
+        let key = if modifier.is_empty() { field } else { format!("{field}|{modifier}") };
+        let rule = rule(&format!("{{'{key}': '{value}'}}"));
+        let show = |set: RuleSet| format!("{:?}{:?}", set.rules, set.errors);
+        let with = set(&["name: nothing\ntransformations: []\n"], &rule);
+        prop_assert_eq!(show(with), show(set(&[], &rule)));
+    }
+
+    /// Whatever somebody writes is read or refused.
+    #[test]
+    fn hostile_texts_do_no_harm(text in r#"(- |  |\n|type: |transformations:\n|rule_conditions|mapping|vars|field_name_mapping|drop_detection_item|value_placeholders|replace_string|regex|replacement|[a-z{}\[\]:,'"&*!|>%\\-]){0,60}"#) {
+        let _ = set(&[&text], &rule("{A|expand: '%x%', B: 1}"));
+        let _ = set(&[&format!("transformations:\n- {text}")], &rule("{A: x}"));
+        let _ = RuleSet::from_record("x", &format!("#canh-pipeline {text}\n{}", rule("{A: 1}")));
+    }
+
+    /// Replacing keeps what is not meant.
+    #[test]
+    fn replacing_a_letter_by_itself_keeps_the_meaning(value in r"[ab\\*?]{1,8}", text in r"[ab\\*?]{1,8}") {
+        let step = "type: replace_string, regex: a, replacement: a";
+        let rule = rule(&format!("{{A|startswith: '{value}'}}"));
+        let event = format!("{{\"_product\": \"windows\", \"A\": {}}}", serde_json::Value::from(text));
+        let before = findings(set(&[], &rule), &event).len();
+        prop_assert_eq!(findings(set(&[&steps(&[step])], &rule), &event).len(), before);
+    }
+}
+
+#[test]
+fn public_rules_with_placeholders_load() {
+    let Some(data) = support::data() else { return };
+    let paths = support::public_rules(&data);
+    let of = |set: &RuleSet| set.errors.iter().filter(|error| error.diagnostic.message.contains("known_cdcs")).count();
+    let before = load_paths(&paths);
+    assert_eq!(of(&before), 2, "{:#?}", before.errors);
+    let text = "name: hosts\nvars:\n  known_cdcs: [dc1$, dc2$]\ntransformations:\n- type: value_placeholders\n";
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    fs::write(dir.path().join("hosts.yml"), text).expect("the directory is writable");
+    let pipelines = canh_detection::load_pipelines([dir.path()]);
+    assert_eq!((pipelines.len(), pipelines.errors.as_slice()), (1, [].as_slice()));
+    let after = load_paths_with(&paths, Arc::new(pipelines));
+    assert_eq!(of(&after), 0, "{:#?}", after.errors);
+    assert_eq!(after.rules.len(), before.rules.len() + 2);
+}
