@@ -222,6 +222,16 @@ fn order_and_filters() {
     check_all(&[&early], &filtered, r#"{"_product": "windows", "B": 2}"#, false);
 }
 
+#[test]
+fn documents_that_build_upon_others() {
+    let mapping = steps(&["type: field_name_mapping, mapping: {A: B}"]);
+    let global =
+        "action: global\nlogsource: {product: windows}\n---\ntitle: t\ndetection:\n  s: {A: 1}\n  condition: s\n";
+    check_all(&[&mapping], global, r#"{"_product": "windows", "B": 1}"#, true);
+    check_all(&[&mapping], global, r#"{"_product": "windows", "A": 1}"#, false);
+    check_all(&[&mapping], global, r#"{"_product": "linux", "B": 1}"#, false);
+}
+
 /// All errors and warnings.
 #[track_caller]
 fn refused(pipeline: &str, rule: &str, expected: &[&str]) {
