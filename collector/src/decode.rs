@@ -112,6 +112,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn records(&mut self) {
+        if matches!(self.envelope.framing, Framing::Lines | Framing::NdJson) {
+            let lines = 1 + memchr::memchr_iter(b'\n', &self.envelope.payload).count();
+            self.events.reserve(lines.min(self.settings.events_max));
+        }
         for record in self.envelope.records() {
             if self.is_full() {
                 self.rest(&record.bytes);

@@ -77,6 +77,9 @@ fn main() {
             grown.push(timed(|| batches.iter().map(|batch| found(&mut more, batch)).sum::<usize>()).0 / cpu);
             other.push(count / timed(|| lines.iter().map(|line| oracle.found(line)).sum::<usize>()).0);
         }
+        let ours: usize = batches.iter().map(|batch| found(&mut engine, batch)).sum();
+        let theirs: usize = lines.iter().map(|line| oracle.found(line)).sum();
+        eprintln!("{corpus}: {ours} findings, {theirs} of the other engine");
         let (whole, other) = (median(whole), median(other));
         println!(
             "| {corpus}, {} | {} | {whole:.0} | {:.0} | {other:.0} | {:.1} | {:.2} | {:.2} |",

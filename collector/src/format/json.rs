@@ -54,7 +54,8 @@ impl Json {
         }
         let mut flat = Flattener {
             path: String::new(),
-            json: Self::default(),
+            // A guess that is seldom too small: growing costs a copy each time.
+            json: Self { entries: Vec::with_capacity((start.len() / 32).clamp(4, 64)), issues: Vec::new() },
             depth: 0,
             depth_max,
             fields_max,

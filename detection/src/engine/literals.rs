@@ -1,10 +1,12 @@
 //! Finds which of thousands of short texts occur in a value, in one pass that hardly grows with their number.
 //!
-//! Beginnings and endings are looked up in a trie from that side. Texts that may be anywhere are found by one
-//! window of four bytes each, chosen to be rare: a bitmap says for each place of the value whether any such window
-//! is there, and only then is the text itself compared.
+//! Beginnings and endings are looked up in a trie from that side. Texts that may be anywhere are found by windows of
+//! four bytes, chosen to be rare: a bitmap says for each place of the value whether any such window is there, and only
+//! then is the text itself compared. Each text has one window at an even and one at an odd distance from its beginning,
+//! so that wherever it stands one of them is at an even place of the value, and only these are looked at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -147,6 +149,9 @@ impl Trie {
 /// Bytes of a window.
 const WIDTH: usize = 4;
 
+/// Every so many places of a value are looked at.
+const STRIDE: usize = 2;
+
 /// Words that most values of most sources have in common; a window from them is a bad choice.
 const COMMON: &[&str] = &[
     "c:\\windows\\system32\\",
@@ -224,9 +229,9 @@ const fn bit_of<const WORDS: usize>(key: u32) -> u64 {
     1 << (hash_of::<WORDS>(key) % 64)
 }
 
-/// Calls `at` for each place of the text whose window may be in the bitmap.
+/// Calls `at` for each place of the text that is looked at and whose window may be in the bitmap.
 fn places<const WORDS: usize>(words: &[u64; WORDS], text: &[u8], mut at: impl FnMut(usize, u32)) {
-    for (place, bytes) in text.windows(WIDTH).enumerate() {
+    for (place, bytes) in text.windows(WIDTH).enumerate().step_by(STRIDE) {
         let key = window(bytes);
         if words[word_of::<WORDS>(key)] & bit_of::<WORDS>(key) != 0 {
             at(place, key);
@@ -247,7 +252,8 @@ struct Filed {
     literal: Box<[u8]>,
     /// Where in the literal its window is.
     offset: usize,
-    marks: Box<[Mark]>,
+    /// Shared by the windows of one literal.
+    marks: Arc<[Mark]>,
 }
 
 fn window(bytes: &[u8]) -> u32 {
@@ -270,16 +276,24 @@ impl Windows {
         let mut filed: FxHashMap<u32, Vec<Filed>> = FxHashMap::default();
         let mut short = Short::default();
         for (literal, marks) in wanted {
-            let rarest = literal
-                .windows(WIDTH)
-                .enumerate()
-                .map(|(offset, bytes)| (counts.get(&window(bytes)).copied().unwrap_or(0), offset, window(bytes)))
-                .min();
-            match rarest {
-                Some((_, offset, key)) => {
-                    filed.entry(key).or_default().push(Filed { literal: literal.into(), offset, marks: marks.into() });
+            // Shorter than this, and it has no window at some remainder.
+            if literal.len() < WIDTH + STRIDE - 1 {
+                short.add(&literal, marks);
+                continue;
+            }
+            let marks: Arc<[Mark]> = marks.into();
+            for first in 0..STRIDE {
+                let rarest = literal
+                    .windows(WIDTH)
+                    .enumerate()
+                    .skip(first)
+                    .step_by(STRIDE)
+                    .map(|(offset, bytes)| (counts.get(&window(bytes)).copied().unwrap_or(0), offset, window(bytes)))
+                    .min();
+                if let Some((_, offset, key)) = rarest {
+                    let marks = Arc::clone(&marks);
+                    filed.entry(key).or_default().push(Filed { literal: literal.as_slice().into(), offset, marks });
                 }
-                None => short.add(&literal, marks),
             }
         }
         let mut windows = Self { bitmap: None, by_window: FxHashMap::default(), short };
@@ -316,7 +330,7 @@ impl Windows {
     }
 }
 
-/// Texts shorter than a window, under their first two bytes.
+/// Texts too short for windows, under their first two bytes.
 #[derive(Debug, Default)]
 struct Short {
     /// One bit for each pair of bytes.
@@ -371,7 +385,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_same_is_found_as_by_looking_for_each(
-            literals in prop::collection::vec((0..4_usize, "[ab.]{1,7}"), 0..30),
+            literals in prop::collection::vec((0..4_usize, "[ab.]{1,9}"), 0..30),
             text in "[ab.]{0,20}",
         ) {
             let mut builder = LiteralsBuilder::default();

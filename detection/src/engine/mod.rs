@@ -36,7 +36,7 @@ use crate::mapping::MAPPING_VERSION;
 use crate::rule::{RuleKind, RuleSet, RuleSource};
 
 /// Events that one thread should have at least, so that starting it is worth while.
-const EVENTS_PER_THREAD_MIN: usize = 512;
+const EVENTS_PER_THREAD_MIN: usize = 256;
 
 /// How much memory correlations may use, and how late events may be.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ pub(crate) mod test;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -118,7 +119,9 @@ impl Rules {
             .collect();
         let kinds: HashMap<RuleId, &'static str> =
             set.rules.iter().map(|rule| (rule.info.id.clone(), rule.kind.name())).collect();
-        let engine = Engine::new(set, EngineConfig::default());
+        // The store and the doors need processors too; more threads than this gain little.
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(4);
+        let engine = Engine::new(set, EngineConfig { threads, ..EngineConfig::default() });
         let mut errors: Vec<RuleLoadError> = engine.problems().iter().map(shown).collect();
         for error in &mut errors {
             if kept.contains(Path::new(&error.file)) {

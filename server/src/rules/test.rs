@@ -126,6 +126,20 @@ mod tests {
 
     use super::*;
 
+    /// A correlation finds the rules that feed it by name, so a name that two rules have would mean either.
+    #[test]
+    fn no_two_shipped_rules_have_the_same_name() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+        let set = canh_detection::load_dir(shipped);
+        let mut seen = std::collections::BTreeMap::new();
+        for rule in &set.rules {
+            if let Some(name) = &rule.name {
+                let first = seen.insert(name.clone(), rule.path.clone());
+                assert_eq!(first, None, "`{name}` is also in {}", rule.path.display());
+            }
+        }
+    }
+
     /// Everything that is shipped does what it should, and its samples prove every part of it.
     #[test]
     fn every_shipped_rule_is_proven_by_its_samples() {
