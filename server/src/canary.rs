@@ -26,7 +26,7 @@ use crate::rules::samples::framing;
 /// How long detection may take to come to a canary.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is asked whether it did.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// After a change of the rules the canaries go out soon, so that a mistake is seen while somebody is looking.
 const FIRST_AFTER: Duration = Duration::from_secs(10);
 /// Canaries that nobody asks for any more.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
-use canh_tests::{Server, ServerOptions, program, workspace};
+use canh_tests::{Server, ServerOptions, program, wait_until, workspace};
 use serde_json::Value;
 
 #[test]
@@ -49,5 +51,75 @@ fn every_step_of_the_attack_is_found_and_nothing_ordinary_is_high() -> anyhow::R
             .sum();
         assert_eq!(api.count(query)?, sent, "{file}");
     }
+
+    every_alert_is_judged_again_alike(&server, &alerts)?;
+    a_rule_that_did_not_fire_says_why(&server, &alerts)?;
+    a_backtest_finds_what_the_stream_found(&server, &alerts)?;
+    every_sample_comes_through(&server)
+}
+
+/// With nothing but what the server hands out: text, hashes and events.
+fn every_alert_is_judged_again_alike(server: &Server, alerts: &[Value]) -> anyhow::Result<()> {
+    for alert in alerts {
+        let saved = server.dir.join("evidence.json").display().to_string();
+        let (code, output) = server.command(&["alerts", "verify", &alert["id"].to_string(), "--save", &saved])?;
+        assert_eq!(code, 0, "{}: {output}", alert["title"]);
+        // One byte of the rule changed, and the evidence says so, without a server.
+        let text = fs::read_to_string(&saved)?.replacen("title: ", "title:  ", 1);
+        fs::write(&saved, text)?;
+        let (code, output) = server.command(&["alerts", "verify", "--evidence", &saved])?;
+        assert!(code == 1 && output.contains("does not have the hash"), "{output}");
+    }
     Ok(())
+}
+
+fn a_rule_that_did_not_fire_says_why(server: &Server, alerts: &[Value]) -> anyhow::Result<()> {
+    let api = server.api()?;
+    let rule = alerts[0]["rule_id"].as_str().expect("an alert has a rule");
+    let event = api.events("service:sudo")?.pop().expect("the scenario has lines of sudo");
+    let (code, output) = server.command(&["rules", "explain", rule, event["id"].as_str().expect("an id")])?;
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains("does not hold") || output.contains("never looks at it"), "{output}");
+    Ok(())
+}
+
+fn a_backtest_finds_what_the_stream_found(server: &Server, alerts: &[Value]) -> anyhow::Result<()> {
+    let title = "SSH Log-in from the DMZ into an Inner Zone";
+    let streamed: Vec<&Value> = alerts.iter().filter(|alert| alert["title"] == title).collect();
+    let count: u64 = streamed.iter().filter_map(|alert| alert["count"].as_u64()).sum();
+    let rule = streamed[0]["rule_id"].as_str().expect("an alert has a rule");
+    let (code, output) = server.command(&["rules", "backtest", rule, "--since", "7d", "--json"])?;
+    assert_eq!(code, 0, "{output}");
+    let result: Value = serde_json::from_str(output.lines().last().unwrap_or_default())?;
+    assert_eq!(result["findings"].as_u64(), Some(count), "{result}");
+    Ok(())
+}
+
+fn every_sample_comes_through(server: &Server) -> anyhow::Result<()> {
+    let api = server.api()?;
+    let proven = || -> anyhow::Result<(usize, Vec<String>)> {
+        let rules = api.get("/api/v1/rules", &[])?;
+        let items = rules["items"].as_array().cloned().unwrap_or_default();
+        let sent = items.iter().filter(|rule| rule["canary"].is_string()).count();
+        let silent = items.iter().filter(|rule| rule["canary"].is_string() && rule["canary"] != "fired");
+        Ok((sent, silent.map(|rule| rule["title"].to_string()).collect()))
+    };
+    let folders = walk(&workspace().join("rules"))?;
+    wait_until("a sample of each rule to come through", Duration::from_secs(120), || Ok(proven()?.0 >= folders))?;
+    assert_eq!(proven()?.1, Vec::<String>::new(), "rules that are silent on their own sample");
+    Ok(())
+}
+
+/// Folders with a positive sample that needs no passing of time.
+fn walk(dir: &Path) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            count += walk(&path)?;
+        } else if path.file_name().is_some_and(|name| name == "match.ndjson") {
+            count += usize::from(fs::read_to_string(&path)?.lines().any(|line| !line.contains("\"after\"")));
+        }
+    }
+    Ok(count)
 }
