@@ -43,6 +43,9 @@ struct Written {
     /// Every record is a sample of its own.
     #[serde(default)]
     each: bool,
+    /// Each record is received at the moment it was written at, instead of all at one moment.
+    #[serde(default)]
+    live: bool,
     /// Time that passes after the last record, for example `15m`.
     after: Option<String>,
 }
@@ -143,14 +146,18 @@ fn read(path: &Path, expected: Expected, out: &mut Vec<Sample>) -> anyhow::Resul
             if written.each { written.raw.chunks(1).collect() } else { vec![written.raw.as_slice()] };
         for group in groups {
             let about = if written.each { format!("{}: {}", written.about, group[0]) } else { written.about.clone() };
-            let events = decoded(group, written.format.as_deref());
+            let mut events = decoded(group, written.format.as_deref());
+            if written.live {
+                events.events.iter_mut().for_each(|event| event.received = event.time);
+            }
+            let last = events.events.iter().map(|event| event.received).max().unwrap_or_else(received);
             out.push(Sample {
                 about,
                 expected,
                 raw: group.to_vec(),
                 format: written.format.clone(),
                 events,
-                until: after.map(|after| received() + after),
+                until: after.map(|after| last + after),
             });
         }
     }
