@@ -5,6 +5,7 @@
 pub mod backtest;
 mod diagnostic;
 mod engine;
+mod fuzz;
 pub mod load;
 mod mapping;
 mod matching;
@@ -14,6 +15,7 @@ mod rule;
 
 pub use diagnostic::{Diagnostic, Place, RuleError, Severity};
 pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats, SnapshotError};
+pub use fuzz::fuzz_targets;
 pub use load::{load_dir, load_paths, load_paths_with, load_pipelines};
 pub use mapping::{MAPPING_VERSION, MAPPINGS, Mapping};
 pub use pipeline::Pipelines;

@@ -103,3 +103,27 @@ fn an_engine_moves_between_threads() {
     fn is_send<T: Send>() {}
     is_send::<Engine>();
 }
+
+#[test]
+fn no_reader_panics() {
+    use proptest::test_runner::{Config, TestRunner};
+    let seeds: [&[u8]; 4] = [
+        b"title: t\nlogsource: {}\ndetection:\n  s: {a|re: '(x'}\n  condition: s\n",
+        b"title: t\ncorrelation:\n  type: new_terms\n  rules: [t]\n  timespan: 1d\n  condition: {field: a}\n",
+        b"\x01\0\0\0\x01\x01t",
+        b"needle hay stack 10.1.2.3 a-x \xff\xfe",
+    ];
+    for (name, target) in canh_detection::fuzz_targets() {
+        seeds.iter().for_each(|seed| target(seed));
+        let mut runner = TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() });
+        let changed = (0..seeds.len(), 0..200_usize, proptest::prelude::any::<Vec<u8>>());
+        let done = runner.run(&changed, |(seed, at, bytes)| {
+            let mut input = seeds[seed].to_vec();
+            let at = at % (input.len() + 1);
+            input.splice(at..at, bytes);
+            target(&input);
+            Ok(())
+        });
+        assert!(done.is_ok(), "{name}: {done:?}");
+    }
+}
