@@ -168,6 +168,9 @@ pub(crate) enum RulesCommand {
     /// Run a rule over the stored past and forecast its alerts
     #[command(after_help = "Example:\n  canh rules backtest rules/linux/ssh-brute-force/rule.yml --since 30d")]
     Backtest(BacktestArgs),
+    /// Propose filters for a noisy rule that keep every true positive; exit code 1 if there is none
+    #[command(after_help = "Example:\n  canh rules tune 5f7c… --since 30d --rules rules/ --write noise.yml")]
+    Tune(crate::rules::tune::TuneArgs),
     /// Copy public Sigma rules, unchanged, and report which can find something here
     #[command(after_help = "Example:\n  canh rules import ~/sigma/rules --into rules/imported")]
     Import(ImportArgs),

@@ -64,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Rules(RulesCommand::Explain(args)) => return Ok(verdict(rules::ask::explain(&args)?)),
         Command::Rules(RulesCommand::Backtest(args)) => rules::ask::backtest(&args)?,
+        Command::Rules(RulesCommand::Tune(args)) => return Ok(verdict(rules::tune::run(&args)?)),
         Command::Rules(RulesCommand::Import(args)) => return Ok(verdict(rules::import::run(&args)?)),
         Command::Rules(RulesCommand::Bench { paths, events, top }) => rules::bench::run(&paths, &events, top)?,
         Command::Alerts(AlertsCommand::Verify(args)) => return Ok(verdict(rules::ask::verify(&args)?)),

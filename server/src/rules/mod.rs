@@ -8,6 +8,7 @@ pub(crate) mod proving;
 pub(crate) mod samples;
 mod show;
 pub(crate) mod test;
+pub(crate) mod tune;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
