@@ -59,7 +59,9 @@ function Comparison({ compared }: { compared: Schemas['ComparedView'] }) {
   const value = typeof compared.value === 'string' ? compared.value : JSON.stringify(compared.value)
   return (
     <span className={styles.comparison}>
-      <span className={styles.field}>{compared.field ? visibleText(compared.field) : t('alerts.keyword')}</span>{' '}
+      <span className={styles.field}>
+        {compared.field ? visibleText(compared.field) : compared.selection !== 'correlation' && t('alerts.keyword')}
+      </span>{' '}
       <span className={styles.modifiers}>{compared.modifiers ? visibleText(compared.modifiers) : t('alerts.equals')}</span>{' '}
       <span className={styles.pattern}>{compared.patterns.map(visibleText).join(' | ')}</span>
       {compared.patterns.length > 1 && more > 0 && <span className={styles.dim}> +{more}</span>}

@@ -67,7 +67,10 @@ function Row({ match }: { match: Match }) {
       </td>
       <td data-label={t('alerts.field')}>
         <span>
-          <span className={styles.field}>{match.field ? visibleText(match.field) : t('alerts.keyword')}</span>
+          <span className={styles.field}>
+            {/* What a correlation counts is no field of an event. */}
+            {match.field ? visibleText(match.field) : match.selection !== 'correlation' && t('alerts.keyword')}
+          </span>
           <span className={styles.modifiers}>{match.modifiers ? visibleText(match.modifiers) : t('alerts.equals')}</span>
         </span>
       </td>
