@@ -302,3 +302,28 @@ fn the_hash_names_everything_that_judged() {
     // The text stands for itself.
     assert_eq!(hash(&text).0, narrowed);
 }
+
+#[test]
+fn the_findings_do_not_depend_on_the_number_of_threads() {
+    let count = "  type: event_count\n  group-by: [h]\n  timespan: 1m\n  condition: {gte: 3}\n  generate: true\n";
+    let found = |threads: usize| {
+        let config = EngineConfig { threads, ..EngineConfig::default() };
+        let mut engine = Engine::new(RuleSet::from_text("case.yml", &rules(count)), config);
+        let events = (0..3_000_i64).map(|n| {
+            let object = json!({"k": if n % 3 == 0 { "x" } else { "y" }, "h": format!("h{}", n % 7)});
+            let mut event = event(usize::try_from(n).expect("small"), n, &object);
+            event.raw = vec![b'x'; 1_000].into();
+            event
+        });
+        let mut found = Vec::new();
+        engine.evaluate(&support::batch(events.collect()), &mut found);
+        (found, engine.stats(), engine.save())
+    };
+    let (one, stats, memory) = found(1);
+    assert!(one.len() > 1_000 && one.iter().any(|finding| finding.rule.title == "usual"));
+    for threads in [2, 3, 4] {
+        let (several, their_stats, their_memory) = found(threads);
+        assert_eq!(several, one, "{threads} threads");
+        assert_eq!((their_stats, their_memory.len()), (stats, memory.len()), "{threads} threads");
+    }
+}

@@ -35,8 +35,9 @@ use crate::diagnostic::RuleError;
 use crate::mapping::MAPPING_VERSION;
 use crate::rule::{RuleKind, RuleSet, RuleSource};
 
-/// Events that one thread should have at least, so that starting it is worth while.
+/// What one thread should have at least, so that starting it is worth while: measured, short records gain nothing.
 const EVENTS_PER_THREAD_MIN: usize = 256;
+const BYTES_PER_THREAD_MIN: usize = 400 << 10;
 
 /// How much memory correlations may use, and how late events may be.
 #[derive(Clone, Debug)]
@@ -216,10 +217,14 @@ impl Engine {
 
     fn take(&mut self, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
         self.stats.events += events.len() as u64;
-        let threads = self.looks.len().min(events.len() / EVENTS_PER_THREAD_MIN).max(1);
-        if threads > 1 {
-            self.take_in_parallel(threads, events, out);
-            return;
+        if self.looks.len() > 1 && events.len() >= 2 * EVENTS_PER_THREAD_MIN {
+            let bytes: usize = events.iter().map(|event| event.raw.len()).sum();
+            let worth = (events.len() / EVENTS_PER_THREAD_MIN).min(bytes / BYTES_PER_THREAD_MIN);
+            let threads = self.looks.len().min(worth);
+            if threads > 1 {
+                self.take_in_parallel(threads, events, out);
+                return;
+            }
         }
         let mut held = Vec::new();
         for event in events {
