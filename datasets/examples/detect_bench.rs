@@ -3,7 +3,10 @@
 //!
 //! ```text
 //! cargo run --release -p canh-datasets --example detect_bench -- [rounds]
+//! cargo run --release -p canh-datasets --example detect_bench -- [rounds] profile [part of a corpus's name] [whole|alone]
 //! ```
+//!
+//! The second form runs nothing but our engine, for a profiler.
 //!
 //! Needs the detection data beside the checkout (`../shared/data/detection`). Prints a Markdown table.
 
@@ -49,6 +52,10 @@ fn main() {
         wall.elapsed().as_secs_f64(),
         resident_mib()
     );
+    if std::env::args().nth(2).is_some_and(|word| word == "profile") {
+        profile(&data, &mut engine, rounds);
+        return;
+    }
     let mut more = Engine::new(with_more(&set), EngineConfig::default());
     let mut two = Engine::new(set, EngineConfig { threads: 2, ..EngineConfig::default() });
     let oracle = Oracle::new(&rules);
@@ -90,6 +97,25 @@ fn main() {
             median(one_wall) / median(two_wall),
             median(grown)
         );
+    }
+}
+
+/// Our engine alone, over and over.
+fn profile(data: &Path, engine: &mut Engine, rounds: usize) {
+    let wanted = std::env::args().nth(3).unwrap_or_default();
+    let whole = std::env::args().nth(4).is_none_or(|word| word == "whole");
+    for corpus in CORPORA.iter().filter(|corpus| corpus.contains(&wanted)) {
+        let lines: Vec<String> = lines(&data.join("corpus").join(corpus)).take(EVENTS_MAX).collect();
+        let payloads: Vec<Bytes> = lines.chunks(BATCH).map(|chunk| Bytes::from(chunk.join("\n"))).collect();
+        let batches: Vec<EventBatch> = payloads.iter().map(decoded).collect();
+        let (cpu, _) = timed(|| {
+            let once = |engine: &mut Engine| match whole {
+                true => payloads.iter().map(|payload| found(engine, &decoded(payload))).sum::<usize>(),
+                false => batches.iter().map(|batch| found(engine, batch)).sum(),
+            };
+            (0..rounds).map(|_| once(engine)).sum()
+        });
+        println!("{corpus}: {:.0} events/CPU-s", (lines.len() * rounds) as f64 / cpu);
     }
 }
 

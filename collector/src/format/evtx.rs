@@ -6,6 +6,7 @@
 use canh_schema::{Event, Value};
 use compact_str::CompactString;
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source::windows;
 
@@ -29,9 +30,8 @@ impl Format for Evtx {
     }
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
-        let is_system = |key: &str| key.strip_prefix("Event.").unwrap_or(key).starts_with("System.EventID");
         match text.json(context) {
-            Some(json) if json.entries.iter().take(32).any(|(key, _)| is_system(key)) => (),
+            Some(json) if json.has(mark::SYSTEM_EVENT_ID) => (),
             _ => return Fit::No,
         }
         let Some(json) = text.take_json(context) else { return Fit::No };

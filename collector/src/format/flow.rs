@@ -3,6 +3,7 @@
 
 use canh_schema::{Event, Value};
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source;
 
@@ -26,7 +27,8 @@ impl Format for Flow {
     }
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
-        match text.json(context).and_then(|json| json.get("event.dataset")).and_then(Value::as_str) {
+        let json = text.json(context).filter(|json| json.has(mark::DATASET));
+        match json.and_then(|json| json.get("event.dataset")).and_then(Value::as_str) {
             Some(dataset) if source::flow::is_dataset(dataset) => (),
             _ => return Fit::No,
         }

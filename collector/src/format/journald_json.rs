@@ -3,6 +3,7 @@
 
 use canh_schema::{Event, IssueKind, Timestamp, Value, field};
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source::{self, project};
 
@@ -27,7 +28,7 @@ impl Format for JournaldJson {
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         match text.json(context) {
-            Some(json) if json.has("__REALTIME_TIMESTAMP") => (),
+            Some(json) if json.has(mark::JOURNALD) => (),
             _ => return Fit::No,
         }
         let Some(json) = text.take_json(context) else { return Fit::No };

@@ -1,9 +1,11 @@
 //! JSON objects: flattened to dotted names in one pass over the text, without building a tree.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use canh_schema::{Event, Issue, IssueKind, LogSource, Value, field};
 use compact_str::{CompactString, ToCompactString, format_compact};
+use rustc_hash::FxHashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Context, Fit, Format, Text};
@@ -38,11 +40,58 @@ impl Format for JsonObject {
     }
 }
 
+/// Names by which the formats that are written in JSON know their records, a bit for each. They are looked for in one pass
+/// when an object has been read, so that a format costs an ordinary record nothing.
+pub(crate) mod mark {
+    pub(crate) const CHANNEL: u32 = 1;
+    pub(crate) const EVENT_ID: u32 = 1 << 1;
+    pub(crate) const PROVIDER: u32 = 1 << 2;
+    pub(crate) const WINLOG: u32 = 1 << 3;
+    pub(crate) const LOG_NAME: u32 = 1 << 4;
+    pub(crate) const OLD_EVENT_ID: u32 = 1 << 5;
+    pub(crate) const COMPUTER_NAME: u32 = 1 << 6;
+    pub(crate) const SYSTEM_EVENT_ID: u32 = 1 << 7;
+    pub(crate) const JOURNALD: u32 = 1 << 8;
+    pub(crate) const DATASET: u32 = 1 << 9;
+    pub(crate) const ZEEK_PATH: u32 = 1 << 10;
+    pub(crate) const ZEEK_STREAM: u32 = 1 << 11;
+    pub(crate) const ZEEK_TIME: u32 = 1 << 12;
+
+    pub(super) const NAMES: &[(&str, u32)] = &[
+        ("Channel", CHANNEL),
+        ("EventID", EVENT_ID),
+        ("Provider_Name", PROVIDER),
+        ("SourceName", PROVIDER),
+        ("winlog.channel", WINLOG),
+        ("winlog.event_id", WINLOG),
+        ("winlog.provider_name", WINLOG),
+        ("log_name", LOG_NAME),
+        ("event_id", OLD_EVENT_ID),
+        ("computer_name", COMPUTER_NAME),
+        ("Event.System.EventID", SYSTEM_EVENT_ID),
+        ("Event.System.EventID.#text", SYSTEM_EVENT_ID),
+        ("Event.System.EventID.#attributes.Qualifiers", SYSTEM_EVENT_ID),
+        ("System.EventID", SYSTEM_EVENT_ID),
+        ("System.EventID.#text", SYSTEM_EVENT_ID),
+        ("System.EventID.#attributes.Qualifiers", SYSTEM_EVENT_ID),
+        ("__REALTIME_TIMESTAMP", JOURNALD),
+        ("event.dataset", DATASET),
+        ("_path", ZEEK_PATH),
+        ("@stream", ZEEK_STREAM),
+        ("ts", ZEEK_TIME),
+        ("@proc", ZEEK_TIME),
+    ];
+}
+
+static MARKS: LazyLock<FxHashMap<&'static str, u32>> = LazyLock::new(|| mark::NAMES.iter().copied().collect());
+
 /// A flattened object.
 #[derive(Debug, Default)]
 pub(crate) struct Json {
     pub(crate) entries: Vec<(CompactString, Value)>,
     pub(crate) issues: Vec<Issue>,
+    /// Of [`mark`].
+    marks: u32,
 }
 
 impl Json {
@@ -55,7 +104,7 @@ impl Json {
         let mut flat = Flattener {
             path: String::new(),
             // A guess that is seldom too small: growing costs a copy each time.
-            json: Self { entries: Vec::with_capacity((start.len() / 32).clamp(4, 64)), issues: Vec::new() },
+            json: Self { entries: Vec::with_capacity((start.len() / 32).clamp(4, 64)), ..Self::default() },
             depth: 0,
             depth_max,
             fields_max,
@@ -72,6 +121,9 @@ impl Json {
             }
             json.issues.push(Issue { kind: IssueKind::Malformed, detail: format_compact!("JSON: {error}") });
         }
+        let marks = &*MARKS;
+        let found = json.entries.iter().filter_map(|(name, _)| marks.get(name.as_str()));
+        json.marks = found.fold(0, |all, mark| all | mark);
         Some(json)
     }
 
@@ -79,8 +131,14 @@ impl Json {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
+    /// Whether all of these marks are there.
+    pub(crate) fn has(&self, marks: u32) -> bool {
+        self.marks & marks == marks
+    }
+
+    /// Whether any of these marks is there.
+    pub(crate) fn has_any(&self, marks: u32) -> bool {
+        self.marks & marks != 0
     }
 
     pub(crate) fn into_event(self, event: &mut Event) {

@@ -4,6 +4,7 @@
 use canh_schema::{Event, Value, field};
 use compact_str::format_compact;
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source;
 
@@ -27,7 +28,8 @@ impl Format for Metric {
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         let Some(json) = text.json(context) else { return Fit::No };
-        let is_sample = json.get("event.dataset").and_then(Value::as_str) == Some(source::metric::DATASET)
+        let is_sample = json.has(mark::DATASET)
+            && json.get("event.dataset").and_then(Value::as_str) == Some(source::metric::DATASET)
             && json.get("canh.metric.name").and_then(Value::as_str).is_some()
             && json.get("canh.metric.value").and_then(Value::as_f64).is_some();
         if !is_sample {

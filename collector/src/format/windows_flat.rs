@@ -2,6 +2,7 @@
 
 use canh_schema::Event;
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source::windows;
 
@@ -25,9 +26,7 @@ impl Format for WindowsFlat {
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         match text.json(context) {
-            Some(json)
-                if json.has("EventID")
-                    && ["Channel", "Provider_Name", "SourceName"].iter().any(|name| json.has(name)) => {}
+            Some(json) if json.has(mark::EVENT_ID) && json.has_any(mark::CHANNEL | mark::PROVIDER) => (),
             _ => return Fit::No,
         }
         let Some(mut json) = text.take_json(context) else { return Fit::No };

@@ -6,6 +6,7 @@
 use canh_schema::{Event, Value};
 use compact_str::CompactString;
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source::windows;
 
@@ -29,10 +30,9 @@ impl Format for Winlogbeat {
     }
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
-        let is_winlog = |name: &str| matches!(name, "winlog.channel" | "winlog.event_id" | "winlog.provider_name");
         let shape = match text.json(context) {
-            Some(json) if json.entries.iter().any(|(key, _)| is_winlog(key)) => &NEW,
-            Some(json) if OLD_MARKS.iter().all(|mark| json.has(mark)) => &OLD,
+            Some(json) if json.has(mark::WINLOG) => &NEW,
+            Some(json) if json.has(OLD_MARKS) => &OLD,
             _ => return Fit::No,
         };
         // Who names the log source has brought the values into their final shape, too.
@@ -121,4 +121,4 @@ const OLD_NAMES: &[(&str, &str)] = &[
 ];
 
 /// What an event of Winlogbeat 6 surely has.
-const OLD_MARKS: [&str; 3] = ["log_name", "event_id", "computer_name"];
+const OLD_MARKS: u32 = mark::LOG_NAME | mark::OLD_EVENT_ID | mark::COMPUTER_NAME;

@@ -2,6 +2,7 @@
 
 use canh_schema::Event;
 
+use super::json::mark;
 use super::{Context, Fit, Format, Text};
 use crate::source::zeek;
 
@@ -26,7 +27,7 @@ impl Format for ZeekJson {
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         match text.json(context) {
-            Some(json) if json.has("_path") || json.has("@stream") && (json.has("ts") || json.has("@proc")) => (),
+            Some(json) if json.has(mark::ZEEK_PATH) || json.has(mark::ZEEK_STREAM | mark::ZEEK_TIME) => (),
             _ => return Fit::No,
         }
         let Some(json) = text.take_json(context) else { return Fit::No };

@@ -1,6 +1,7 @@
 //! JSON objects of sources that have no table: catalogue fields are found by name, time and host by usual names.
 
 use canh_schema::{Event, IssueKind, Timestamp, Value, field, field_by_name};
+use compact_str::CompactString;
 
 use super::project;
 use crate::format::{Context, epoch_seconds, rfc3339};
@@ -53,12 +54,24 @@ pub(crate) fn time(event: &mut Event, names: &[&str], context: &Context<'_>) {
     let Some(value) = names.iter().find_map(|name| event.attr(name)).filter(|value| !project::is_absent(value)) else {
         return;
     };
-    match timestamp(value, context) {
-        Some(at) => event.time = at,
-        None => {
-            let shown: compact_str::CompactString = value.as_text().unwrap_or_default().chars().take(64).collect();
-            event.push_issue(IssueKind::BadTime, shown);
-        }
+    let read = read_time(value, context);
+    put_time(event, read);
+}
+
+/// Sets the event's time from a value that says it.
+pub(crate) fn set_time(event: &mut Event, value: &Value, context: &Context<'_>) {
+    put_time(event, read_time(value, context));
+}
+
+/// The time, or the beginning of what is none.
+fn read_time(value: &Value, context: &Context<'_>) -> Result<Timestamp, CompactString> {
+    timestamp(value, context).ok_or_else(|| value.as_text().unwrap_or_default().chars().take(64).collect())
+}
+
+fn put_time(event: &mut Event, read: Result<Timestamp, CompactString>) {
+    match read {
+        Ok(at) => event.time = at,
+        Err(shown) => event.push_issue(IssueKind::BadTime, shown),
     }
 }
 
@@ -79,7 +92,7 @@ pub(crate) fn first_text(event: &mut Event, id: canh_schema::FieldId, names: &[&
     }
     let found = names.iter().find_map(|name| {
         let value = event.attr(name).filter(|value| !project::is_absent(value))?;
-        value.as_str().map(compact_str::CompactString::from)
+        value.as_str().map(CompactString::from)
     });
     if let Some(text) = found {
         event.set(id, text);

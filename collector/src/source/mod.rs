@@ -17,6 +17,7 @@ mod name_servers;
 mod pam;
 mod power;
 mod programs;
+mod roster;
 mod sshd;
 mod sudo;
 mod template;

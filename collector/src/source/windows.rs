@@ -1,17 +1,19 @@
 //! Windows events, whatever shape they came in: log source, ECS fields, one line of text. The attributes already have
 //! the names of Windows (`EventID`, `Channel`, `CommandLine`, blanks left out), which Sigma's rules are written with.
 
+use std::fmt::Write;
 use std::sync::LazyLock;
 
 use canh_schema::{Event, FieldId, IssueKind, LogSource, Value, field};
 use compact_str::{CompactString, ToCompactString, format_compact};
-use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
+use super::roster::{Found, Roster};
 use super::template::{self, Outcome};
 use super::{project, windows_channels::CHANNELS, windows_events};
 use crate::format::Context;
 
-/// What Windows calls a value, and its field. Where several fill one field the first of this table that is there wins.
+/// What Windows calls a value, and its field. Names of one field are together; the first that is there fills it.
 static FIELDS: &[(&str, FieldId)] = &[
     ("Computer", field::HOST_NAME),
     ("Hostname", field::HOST_NAME),
@@ -72,8 +74,42 @@ static FIELDS: &[(&str, FieldId)] = &[
     ("message", field::MESSAGE),
 ];
 
-static BY_NAME: LazyLock<FxHashMap<&'static str, (FieldId, usize)>> =
-    LazyLock::new(|| FIELDS.iter().enumerate().map(|(rank, (name, id))| (*name, (*id, rank))).collect());
+/// Every name that is looked for, and the numbers of those that are asked for one by one.
+struct Names {
+    roster: Roster,
+    fields: Vec<(usize, FieldId)>,
+    notable: Vec<(usize, &'static str)>,
+    times: Vec<usize>,
+    event_id: usize,
+    channel: usize,
+    outcome: usize,
+    keywords: usize,
+    hashes: usize,
+    target_user: usize,
+    target_domain: usize,
+    target_sid: usize,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    const OTHERS: [&str; 7] =
+        ["EventID", "Channel", "event.outcome", "Keywords", "Hashes", "TargetDomainName", "TargetUserSid"];
+    let fields = FIELDS.iter().map(|(name, _)| *name);
+    let roster = Roster::new(fields.chain(NOTABLE.iter().copied()).chain(TIMES.iter().copied()).chain(OTHERS));
+    Names {
+        fields: FIELDS.iter().map(|(name, field)| (roster.number(name), *field)).collect(),
+        notable: NOTABLE.iter().map(|name| (roster.number(name), *name)).collect(),
+        times: TIMES.iter().map(|name| roster.number(name)).collect(),
+        event_id: roster.number("EventID"),
+        channel: roster.number("Channel"),
+        outcome: roster.number("event.outcome"),
+        keywords: roster.number("Keywords"),
+        hashes: roster.number("Hashes"),
+        target_user: roster.number("TargetUserName"),
+        target_domain: roster.number("TargetDomainName"),
+        target_sid: roster.number("TargetUserSid"),
+        roster,
+    }
+});
 
 /// Events about an account that logs on: the account is the one who acts.
 const LOGINS: [i64; 8] = [4624, 4625, 4634, 4647, 4768, 4769, 4771, 4776];
@@ -87,25 +123,34 @@ const TIMES: &[&str] = &["TimeCreated", "@timestamp", "EventTime", "UtcTime", "t
 /// Fills the event from its attributes. `channel` is that of the event's head, where the shape keeps it apart: some
 /// events have a value called `Channel` as well, about another one.
 pub(crate) fn apply(event: &mut Event, context: &Context<'_>, channel: Option<&str>) {
-    super::generic::time(event, TIMES, context);
-    let id = event.attr("EventID").and_then(Value::as_i64);
-    let channel = channel.or_else(|| event.attr("Channel").and_then(Value::as_str)).unwrap_or_default();
-    let channel = channel.to_ascii_lowercase();
+    let names = &*NAMES;
+    let mut attrs = std::mem::take(&mut event.attrs);
+    let mut found = names.roster.find(&attrs);
+    if let Some(time) = names.times.iter().find_map(|number| found.get(*number)) {
+        super::generic::set_time(event, time, context);
+    }
+    let id = found.get(names.event_id).and_then(Value::as_i64);
+    let channel = channel.or_else(|| found.text(names.channel)).unwrap_or_default().to_ascii_lowercase();
     let service = CHANNELS.iter().find(|(name, _)| *name == channel).map(|(_, service)| *service);
     let kind = service.zip(id).and_then(|(service, id)| windows_events::find(service, id));
 
-    event.logsource = LogSource::product("windows");
+    event.logsource = LogSource { product: Some(CompactString::const_new("windows")), ..LogSource::default() };
     if let Some(service) = service {
         event.logsource.service = Some(CompactString::const_new(service));
     }
     if let Some(kind) = kind {
         event.logsource.categories.extend(kind.categories.iter().map(|name| CompactString::const_new(name)));
     }
-    supply_names(event, service, id);
-    fields(event, id);
+    let supplied = supplied(&attrs, service, id);
+    if !supplied.is_empty() {
+        drop(found);
+        attrs.extend(supplied);
+        found = names.roster.find(&attrs);
+    }
+    fields(event, names, &found, id);
     match service {
         Some(service) => event.set(field::EVENT_DATASET, format_compact!("windows.{service}")),
-        None => event.set(field::EVENT_DATASET, "windows"),
+        None => event.set(field::EVENT_DATASET, CompactString::const_new("windows")),
     }
     if let Some(id) = id {
         event.set(field::EVENT_CODE, id.to_compact_string());
@@ -113,21 +158,24 @@ pub(crate) fn apply(event: &mut Event, context: &Context<'_>, channel: Option<&s
     if let Some(kind) = kind {
         template::describe(event, kind.action, kind.outcome, kind.category);
     }
-    if let (Outcome::Unsaid, Some(outcome)) = (kind.map_or(Outcome::Unsaid, |kind| kind.outcome), audited(event)) {
-        event.set(field::EVENT_OUTCOME, outcome);
+    if let (Outcome::Unsaid, Some(outcome)) =
+        (kind.map_or(Outcome::Unsaid, |kind| kind.outcome), audited(names, &found))
+    {
+        event.set(field::EVENT_OUTCOME, CompactString::const_new(outcome));
     }
     if event.get(field::MESSAGE).is_none() {
-        let text = summary(event, service, id);
-        event.set(field::MESSAGE, text);
+        event.set(field::MESSAGE, summary(names, &found, service, id));
     }
+    drop(found);
+    event.attrs = attrs;
 }
 
 /// Success or failure as the audit's keyword bits or Winlogbeat's own field say.
-fn audited(event: &Event) -> Option<&'static str> {
-    if let Some(outcome) = event.attr("event.outcome").and_then(Value::as_str) {
+fn audited(names: &Names, found: &Found<'_>) -> Option<&'static str> {
+    if let Some(outcome) = found.text(names.outcome) {
         return ["success", "failure"].into_iter().find(|known| *known == outcome);
     }
-    let keywords = event.attr("Keywords")?.as_str()?.strip_prefix("0x")?;
+    let keywords = found.text(names.keywords)?.strip_prefix("0x")?;
     let bits = u64::from_str_radix(keywords, 16).ok()?;
     const FAILURE: u64 = 1 << 52;
     const SUCCESS: u64 = 1 << 53;
@@ -138,60 +186,46 @@ fn audited(event: &Event) -> Option<&'static str> {
     }
 }
 
-/// Names that rules of a category use and that this source calls otherwise. They are added, nothing is renamed.
-fn supply_names(event: &mut Event, service: Option<&str>, id: Option<i64>) {
-    let names: &[(&str, &str)] = match (service, id) {
+/// Values under names that rules of a category use and that this source calls otherwise. They are added, nothing is
+/// renamed.
+fn supplied(
+    attrs: &[(CompactString, Value)],
+    service: Option<&str>,
+    id: Option<i64>,
+) -> SmallVec<[(CompactString, Value); 2]> {
+    let names: &[(&str, &'static str)] = match (service, id) {
         (Some("security"), Some(4688)) => &[("NewProcessName", "Image"), ("ParentProcessName", "ParentImage")],
         (Some("windefend"), _) => &[("ThreatName", "Signature"), ("Path", "Filename")],
-        _ => return,
+        _ => return SmallVec::new(),
     };
-    for (theirs, ours) in names {
-        if event.attr(ours).is_none()
-            && let Some(value) = event.attr(theirs).cloned()
-        {
-            event.attrs.push((CompactString::const_new(ours), value));
-        }
-    }
+    let attr = |name: &str| attrs.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let missing = names.iter().filter(|(_, ours)| attr(ours).is_none());
+    missing.filter_map(|(theirs, ours)| Some((CompactString::const_new(ours), attr(theirs)?.clone()))).collect()
 }
 
-fn fields(event: &mut Event, id: Option<i64>) {
-    let attrs = std::mem::take(&mut event.attrs);
-    // The best attribute seen for each field: field, rank in the table, index of the attribute.
-    let mut best: smallvec::SmallVec<[(FieldId, usize, usize); 16]> = smallvec::SmallVec::new();
-    for (index, (name, value)) in attrs.iter().enumerate() {
-        let Some((field, rank)) = BY_NAME.get(name.as_str()).copied() else { continue };
-        if project::is_absent(value) {
-            continue;
-        }
-        match best.iter_mut().find(|(known, _, _)| *known == field) {
-            Some(known) if known.1 <= rank => (),
-            Some(known) => *known = (field, rank, index),
-            None => best.push((field, rank, index)),
-        }
-    }
-    for (field, _, index) in best {
-        let Some((name, value)) = attrs.get(index) else { continue };
-        let field = match (field, id) {
+fn fields(event: &mut Event, names: &Names, found: &Found<'_>, id: Option<i64>) {
+    // In the order of the table, so that the best name of each field comes first.
+    let mut previous = None;
+    for ((number, field), (name, _)) in names.fields.iter().zip(FIELDS) {
+        let Some(value) = found.get(*number).filter(|_| previous != Some(*field)) else { continue };
+        previous = Some(*field);
+        let field = match (*field, id) {
             (field::FILE_PATH, Some(id)) if REGISTRY.contains(&id) && is_registry(value) => field::REGISTRY_PATH,
             (field, _) => field,
         };
         let known = project::set_value(event, field, value);
         // `LOCAL`, `-` and names stand where an address is expected; ports and numbers have no such excuse.
         if !known && field != field::SOURCE_IP {
-            event.push_issue(IssueKind::TypeConflict, name.clone());
+            event.push_issue(IssueKind::TypeConflict, *name);
         }
     }
-    let text = |name: &str| {
-        let found = attrs.iter().find(|(key, value)| key == name && !project::is_absent(value));
-        found.and_then(|(_, value)| value.as_str())
-    };
     if id.is_some_and(|id| LOGINS.contains(&id))
-        && let Some(user) = text("TargetUserName")
+        && let Some(user) = found.text(names.target_user)
     {
         event.set(field::USER_NAME, user);
         event.fields.retain(|(id, _)| *id != field::USER_TARGET_NAME);
-        for (name, id) in [("TargetDomainName", field::USER_DOMAIN), ("TargetUserSid", field::USER_ID)] {
-            if let Some(value) = text(name) {
+        for (number, id) in [(names.target_domain, field::USER_DOMAIN), (names.target_sid, field::USER_ID)] {
+            if let Some(value) = found.text(number) {
                 event.set(id, value);
             }
         }
@@ -201,7 +235,7 @@ fn fields(event: &mut Event, id: Option<i64>) {
         let name = CompactString::from(path.rsplit('\\').next().unwrap_or(path));
         event.set(field::PROCESS_NAME, name);
     }
-    if let Some(hashes) = text("Hashes") {
+    if let Some(hashes) = found.text(names.hashes) {
         for (algorithm, digest) in hashes.split(',').filter_map(|pair| pair.split_once('=')) {
             match algorithm {
                 "MD5" => event.set(field::HASH_MD5, digest),
@@ -211,7 +245,6 @@ fn fields(event: &mut Event, id: Option<i64>) {
             }
         }
     }
-    event.attrs = attrs;
 }
 
 fn is_registry(value: &Value) -> bool {
@@ -266,15 +299,16 @@ const NOTABLE: &[&str] = &[
 const SUMMARY_LEN_MAX: usize = 512;
 
 /// One line for an event that brought no text of its own.
-fn summary(event: &Event, service: Option<&str>, id: Option<i64>) -> CompactString {
-    let mut text = match (service, id) {
-        (Some(service), Some(id)) => format_compact!("{service} {id}"),
-        (None, Some(id)) => format_compact!("event {id}"),
-        (_, None) => CompactString::const_new("event"),
+fn summary(names: &Names, found: &Found<'_>, service: Option<&str>, id: Option<i64>) -> CompactString {
+    let mut text = String::with_capacity(SUMMARY_LEN_MAX);
+    // Writing to a text cannot fail.
+    let _ = match (service, id) {
+        (Some(service), Some(id)) => write!(text, "{service} {id}"),
+        (None, Some(id)) => write!(text, "event {id}"),
+        (_, None) => write!(text, "event"),
     };
-    for name in NOTABLE {
-        let Some(value) = event.attr(name).filter(|value| !project::is_absent(value)) else { continue };
-        let Some(value) = value.as_text() else { continue };
+    for (number, name) in &names.notable {
+        let Some(value) = found.get(*number).and_then(Value::as_text) else { continue };
         let room = SUMMARY_LEN_MAX.saturating_sub(text.len() + name.len() + 2);
         if room == 0 {
             break;
@@ -284,7 +318,7 @@ fn summary(event: &Event, service: Option<&str>, id: Option<i64>) -> CompactStri
         text.push('=');
         text.push_str(&value[..value.floor_char_boundary(room)]);
     }
-    text
+    CompactString::from(text)
 }
 
 /// The name with its blanks left out, as Sigma's rules write it.

@@ -1,8 +1,12 @@
 //! Zeek's logs: ECS fields by log, and the categories of Sigma that a log is.
 
+use std::sync::LazyLock;
+
 use canh_schema::{Event, EventClass, FieldId, LogSource, Value, field};
 use compact_str::CompactString;
+use rustc_hash::FxHashMap;
 
+use super::roster::Roster;
 use super::web::Exchange;
 use super::{generic, project};
 use crate::format::Context;
@@ -75,34 +79,69 @@ const NOTABLE: [&str; 12] = [
     "path",
 ];
 
+/// Every name that is looked for, and the numbers of those that are asked for one by one.
+struct Names {
+    roster: Roster,
+    connection: Vec<(usize, FieldId)>,
+    by_log: FxHashMap<&'static str, Vec<(usize, FieldId)>>,
+    notable: Vec<usize>,
+    times: [usize; 2],
+    logs: [usize; 2],
+    duration: usize,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    const OTHERS: [&str; 5] = ["ts", "_write_ts", "_path", "@stream", "duration"];
+    let named = CONNECTION.iter().map(|(name, _)| *name).chain(BY_LOG.iter().map(|(_, name, _)| *name));
+    let roster = Roster::new(named.chain(NOTABLE).chain(OTHERS));
+    let mut by_log: FxHashMap<&'static str, Vec<(usize, FieldId)>> = FxHashMap::default();
+    for (log, name, field) in BY_LOG {
+        by_log.entry(log).or_default().push((roster.number(name), *field));
+    }
+    Names {
+        connection: CONNECTION.iter().map(|(name, field)| (roster.number(name), *field)).collect(),
+        by_log,
+        notable: NOTABLE.iter().map(|name| roster.number(name)).collect(),
+        times: ["ts", "_write_ts"].map(|name| roster.number(name)),
+        logs: ["_path", "@stream"].map(|name| roster.number(name)),
+        duration: roster.number("duration"),
+        roster,
+    }
+});
+
 /// Fills the event from its attributes.
 pub(crate) fn apply(event: &mut Event, context: &Context<'_>) {
-    generic::time(event, &["ts", "_write_ts"], context);
-    let log = ["_path", "@stream"].iter().find_map(|name| event.attr(name)).and_then(Value::as_str);
-    let log = CompactString::from(log.unwrap_or_default());
-
+    let names = &*NAMES;
     let attrs = std::mem::take(&mut event.attrs);
-    let own = BY_LOG.iter().filter(|(of, _, _)| *of == log).map(|(_, name, id)| (*name, *id));
-    for (name, id) in CONNECTION.iter().copied().chain(own) {
-        if let Some((_, value)) = attrs.iter().find(|(key, _)| key == name) {
-            project::set_value(event, id, value);
+    let found = names.roster.find(&attrs);
+    if let Some(time) = names.times.iter().find_map(|number| found.get(*number)) {
+        generic::set_time(event, time, context);
+    }
+    let log = CompactString::from(names.logs.iter().find_map(|number| found.text(*number)).unwrap_or_default());
+    let own = names.by_log.get(log.as_str()).into_iter().flatten();
+    for (number, id) in names.connection.iter().chain(own) {
+        if let Some(value) = found.get(*number) {
+            project::set_value(event, *id, value);
         }
     }
-    if let Some(seconds) = attrs.iter().find(|(key, _)| key == "duration").and_then(|(_, value)| value.as_f64())
+    if let Some(seconds) = found.get(names.duration).and_then(Value::as_f64)
         && (0.0..9e9).contains(&seconds)
     {
         event.set(field::EVENT_DURATION, (seconds * 1e9) as i64);
     }
+    let mut dataset = CompactString::const_new("zeek.");
+    dataset.push_str(&log);
+    event.set(field::EVENT_DATASET, dataset);
+    let text = summary(event, &log, names.notable.iter().filter_map(|number| found.get(*number)));
+    event.set(field::MESSAGE, text);
+    drop(found);
     event.attrs = attrs;
 
-    event.logsource = LogSource::product("zeek");
-    if !log.is_empty() {
-        event.logsource.service = Some(log.clone());
-    }
+    event.logsource = LogSource { product: Some(CompactString::const_new("zeek")), ..LogSource::default() };
     match log.as_str() {
         "conn" => {
             event.class = EventClass::Flow;
-            event.set(field::EVENT_CATEGORY, "network");
+            event.set(field::EVENT_CATEGORY, CompactString::const_new("network"));
         }
         "dns" => {
             event.logsource.categories.push(CompactString::const_new("dns"));
@@ -114,11 +153,9 @@ pub(crate) fn apply(event: &mut Event, context: &Context<'_>) {
         }
         _ => (),
     }
-    let mut dataset = CompactString::const_new("zeek.");
-    dataset.push_str(&log);
-    event.set(field::EVENT_DATASET, dataset);
-    let text = summary(event, &log);
-    event.set(field::MESSAGE, text);
+    if !log.is_empty() {
+        event.logsource.service = Some(log);
+    }
 }
 
 /// Adds values under the names that Sigma's categories use.
@@ -149,8 +186,9 @@ fn http(event: &mut Event) {
 }
 
 /// One line: log, ends, what was asked for.
-fn summary(event: &Event, log: &str) -> CompactString {
-    let mut text = CompactString::from(log);
+fn summary<'a>(event: &Event, log: &str, notable: impl Iterator<Item = &'a Value>) -> CompactString {
+    let mut text = String::with_capacity(256);
+    text.push_str(log);
     let mut end = |mark: &str, address, port| {
         let Some(address) = event.get(address).and_then(Value::as_text) else { return };
         text.push_str(mark);
@@ -162,9 +200,9 @@ fn summary(event: &Event, log: &str) -> CompactString {
     };
     end(" ", field::SOURCE_IP, field::SOURCE_PORT);
     end(" -> ", field::DESTINATION_IP, field::DESTINATION_PORT);
-    for value in NOTABLE.iter().filter_map(|name| event.attr(name)?.as_text()) {
+    for value in notable.filter_map(Value::as_text) {
         text.push(' ');
         text.push_str(&value[..value.floor_char_boundary(256)]);
     }
-    text
+    CompactString::from(text)
 }
