@@ -29,10 +29,10 @@ impl Engine {
         }
         let look = self.looks.first_mut()?;
         look.load_all(&self.matcher, event);
-        let (group, root) = self.matcher.groups.iter().find_map(|group| Some((group, group.root_of(place)?)))?;
-        let source_fits = fits(&group.source, &event.logsource);
-        let condition = proof::explain(group.hit(root), event, &mut look.table, Extent::Whole);
-        Some(Explanation::Event { wanted: source_text(&group.source), source_fits, condition })
+        let (source, condition) = self.matcher.program.condition_of(place)?;
+        let source_fits = fits(source, &event.logsource);
+        let condition = proof::explain(condition, event, &mut look.table, Extent::Whole);
+        Some(Explanation::Event { wanted: source_text(source), source_fits, condition })
     }
 }
 

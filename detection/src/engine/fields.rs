@@ -1,5 +1,7 @@
 //! Where in an event each field of the rules is. One pass over the event fills a table; rules then ask by number.
 
+use std::fmt::Write;
+
 use canh_schema::{CATALOGUE, Event, FieldId, LogSource, Value, field, field_by_name};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
@@ -224,6 +226,7 @@ impl Table {
         match self.value(slot, event) {
             // The usual case, without a list of values in between.
             Some(Value::Text(text)) if slot != KEYWORDS => self.push_lower(text),
+            Some(Value::Integer(number)) if slot != KEYWORDS => self.push_number(*number),
             _ => {
                 for value in self.values(slot, event) {
                     self.push_lower(&value.as_text().unwrap_or_default());
@@ -241,9 +244,20 @@ impl Table {
         range
     }
 
+    fn push_number(&mut self, number: i64) {
+        let begin = self.text.len();
+        // Writing to a text cannot fail.
+        let _ = write!(self.text, "{number}");
+        self.push_member(begin);
+    }
+
     fn push_lower(&mut self, text: &str) {
         let begin = self.text.len();
         lower_into(text, &mut self.text);
+        self.push_member(begin);
+    }
+
+    fn push_member(&mut self, begin: usize) {
         let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.members.push((place(begin), place(self.text.len())));
     }

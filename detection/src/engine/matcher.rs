@@ -8,7 +8,8 @@ use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
 use super::fields::{FieldNames, Profile, Table};
-use super::group::{Group, Verdicts};
+use super::index::{Index, Indexes};
+use super::program::{Program, Verdicts};
 use crate::rule::RuleSource;
 
 /// Kinds of events whose plans are kept; their number is that of log sources, which a sender may invent.
@@ -18,7 +19,8 @@ const PLANS_MAX: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Matcher {
     pub names: FieldNames,
-    pub groups: Vec<Group>,
+    pub program: Program,
+    pub indexes: Indexes,
 }
 
 /// A rule that holds for an event.
@@ -26,8 +28,7 @@ pub(super) struct Matcher {
 pub(super) struct Held {
     /// Its place among the engine's rules.
     pub rule: u32,
-    /// Where its condition is: the group, and the root in it.
-    pub group: u32,
+    /// The root of its condition in the program.
     pub root: u32,
 }
 
@@ -35,7 +36,8 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Plan {
     profile: Profile,
-    groups: Vec<u32>,
+    /// `None` if no rule wants them.
+    index: Option<Arc<Index>>,
 }
 
 /// The scratch memory of one thread. Kept between events so that nothing is allocated for each.
@@ -63,7 +65,7 @@ impl Look {
     /// Finds the fields of an event; the table is that of this event afterwards.
     pub(super) fn load(&mut self, matcher: &Matcher, event: &Event) -> Arc<Plan> {
         let plan = self.plan(matcher, &event.logsource);
-        if !plan.groups.is_empty() {
+        if plan.index.is_some() {
             self.table.load(event, &plan.profile);
         }
         plan
@@ -78,11 +80,9 @@ impl Look {
     /// Appends the rules that hold for the event. The table is that of this event afterwards.
     pub(super) fn holding(&mut self, matcher: &Matcher, event: &Event, out: &mut Vec<Held>) {
         let plan = self.load(matcher, event);
-        for index in &plan.groups {
-            let Some(group) = matcher.groups.get(*index as usize) else { continue };
-            let held = |rule, root| out.push(Held { rule, group: *index, root });
-            group.evaluate(event, &mut self.table, &mut self.verdicts, &mut self.looked_at, held);
-        }
+        let Some(index) = &plan.index else { return };
+        let held = |rule, root| out.push(Held { rule, root });
+        matcher.program.evaluate(index, event, &mut self.table, &mut self.verdicts, &mut self.looked_at, held);
     }
 
     /// The same for many events; each with its place.
@@ -96,7 +96,7 @@ impl Look {
         out
     }
 
-    /// Which groups an event of this log source goes to, and under which names its fields are.
+    /// Which rules an event of this log source goes to, and under which names its fields are.
     fn plan(&mut self, matcher: &Matcher, source: &LogSource) -> Arc<Plan> {
         if let Some((_, plan)) = self.latest.as_ref().filter(|(latest, _)| latest == source) {
             return Arc::clone(plan);
@@ -104,10 +104,14 @@ impl Look {
         let plan = match self.plans.get(source) {
             Some(plan) => Arc::clone(plan),
             None => {
-                let groups = (0..)
-                    .zip(&matcher.groups)
-                    .filter_map(|(index, group)| fits(&group.source, source).then_some(index));
-                let plan = Arc::new(Plan { profile: Profile::new(&matcher.names, source), groups: groups.collect() });
+                let program = &matcher.program;
+                let groups: Vec<u32> = (0..)
+                    .zip(&program.groups)
+                    .filter_map(|(index, group)| fits(&group.source, source).then_some(index))
+                    .collect();
+                let slots = matcher.names.len();
+                let index = (!groups.is_empty()).then(|| matcher.indexes.get(program, &groups, slots));
+                let plan = Arc::new(Plan { profile: Profile::new(&matcher.names, source), index });
                 if self.plans.len() >= PLANS_MAX {
                     self.plans.clear();
                 }

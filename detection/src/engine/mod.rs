@@ -9,9 +9,10 @@ mod correlation;
 mod crossing;
 mod explain;
 mod fields;
-mod group;
+mod index;
 mod literals;
 mod matcher;
+mod program;
 mod proof;
 mod snapshot;
 mod window;
@@ -21,19 +22,19 @@ use std::time::Duration;
 
 use canh_schema::{Event, EventBatch, Explained, Finding, FindingId, Proof, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
 
 use self::behaviour::Behaviours;
 use self::correlation::{Correlations, FeederName};
 use self::crossing::{Crossing, EventRef, Subject};
 use self::fields::FieldNames;
-use self::group::GroupBuilder;
+use self::index::Indexes;
 use self::matcher::{Held, Look, Matcher};
+use self::program::ProgramBuilder;
 use self::proof::Extent;
 pub use self::snapshot::SnapshotError;
 use crate::diagnostic::RuleError;
 use crate::mapping::MAPPING_VERSION;
-use crate::rule::{RuleKind, RuleSet, RuleSource};
+use crate::rule::{RuleKind, RuleSet};
 
 /// What one thread should have at least, so that starting it is worth while: measured, short records gain nothing.
 const EVENTS_PER_THREAD_MIN: usize = 256;
@@ -123,8 +124,7 @@ impl Engine {
     pub fn new(mut rules: RuleSet, config: EngineConfig) -> Self {
         rules.link();
         let mut names = FieldNames::new();
-        let mut builders: Vec<GroupBuilder> = Vec::new();
-        let mut by_source: FxHashMap<RuleSource, usize> = FxHashMap::default();
+        let mut program = ProgramBuilder::default();
         let mut correlations = Correlations::default();
         let mut behaviours = Behaviours::default();
         let mut fed_by: Vec<Box<[u32]>> = Vec::with_capacity(rules.rules.len());
@@ -133,20 +133,14 @@ impl Engine {
             match &rule.kind {
                 RuleKind::Event(event_rule) => {
                     let narrowed = rules.narrowed(rule, event_rule);
-                    let group = *by_source.entry(event_rule.source.clone()).or_insert_with(|| {
-                        builders.push(GroupBuilder::new(event_rule.source.clone()));
-                        builders.len() - 1
-                    });
-                    builders[group].add(index, &narrowed, &mut names);
+                    program.add(index, &narrowed, &mut names);
                 }
                 RuleKind::Correlation(correlation) => correlations.add(index, correlation, &feeders, &mut names),
                 RuleKind::Behaviour(behaviour) => behaviours.add(index, behaviour, &feeders, &mut names),
             }
             fed_by.push(feeders.iter().map(|feeder| feeder.rule).collect());
         }
-        let slots = names.len();
-        let groups = builders.into_iter().map(|builder| builder.build(slots)).collect();
-        let matcher = Matcher { names, groups };
+        let matcher = Matcher { names, program: program.build(), indexes: Indexes::default() };
         let looks = (0..config.threads.max(1)).map(|_| Look::new(&matcher)).collect();
         let quiet = rules.quiet();
         let engine_rules =
@@ -275,14 +269,10 @@ impl Engine {
             if rule.feeds {
                 fed.push(held.rule);
             }
-            let (Some(out), Some(group), Some(look)) = (
-                out.as_deref_mut().filter(|_| rule.raises),
-                self.matcher.groups.get(held.group as usize),
-                self.looks.first_mut(),
-            ) else {
+            let (Some(out), Some(look)) = (out.as_deref_mut().filter(|_| rule.raises), self.looks.first_mut()) else {
                 continue;
             };
-            let condition = proof::explain(group.hit(held.root), event, &mut look.table, Extent::Decisive);
+            let condition = proof::explain(self.matcher.program.condition(held.root), event, &mut look.table, Extent::Decisive);
             let matches = proof::matches(&condition);
             let here = vec![EventRef::of(event)];
             out.push(finding(&rule.info, Subject::of(event), event.time, here, matches, condition));

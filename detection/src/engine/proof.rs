@@ -4,7 +4,7 @@ use canh_schema::{Compared, ConditionPart, Event, Explained, FieldMatch, Value};
 use compact_str::CompactString;
 
 use super::fields::Table;
-use super::group::{Hit, Node};
+use super::program::{Condition, Node};
 
 /// Comparisons listed for a finding.
 const PROOF_LEAVES_MAX: usize = 64;
@@ -27,16 +27,16 @@ pub(crate) enum Extent {
 }
 
 /// Judges the whole condition again, comparison by comparison.
-pub(crate) fn explain(hit: Hit<'_>, event: &Event, table: &mut Table, extent: Extent) -> Explained {
+pub(crate) fn explain(rule: Condition<'_>, event: &Event, table: &mut Table, extent: Extent) -> Explained {
     let leaves = match extent {
         Extent::Decisive => PROOF_LEAVES_MAX,
         Extent::Whole => WHOLE_LEAVES_MAX,
     };
-    Explainer { hit, event, extent, leaves }.node(hit.root, table)
+    Explainer { rule, event, extent, leaves }.node(rule.root, table)
 }
 
 struct Explainer<'a> {
-    hit: Hit<'a>,
+    rule: Condition<'a>,
     event: &'a Event,
     extent: Extent,
     /// How many comparisons may still be listed.
@@ -45,7 +45,7 @@ struct Explainer<'a> {
 
 impl Explainer<'_> {
     fn node(&mut self, node: u32, table: &mut Table) -> Explained {
-        match self.hit.node(node) {
+        match self.rule.node(node) {
             Node::Leaf(leaf) => self.leaf(leaf, table),
             Node::Not(child) => {
                 let child = self.node(child, table);
@@ -60,7 +60,7 @@ impl Explainer<'_> {
                 Explained { holds: !fails, part: ConditionPart::Any(parts) }
             }
             Node::AtLeast(wanted, begin, end) => {
-                let children = self.hit.children(begin, end).to_vec();
+                let children = self.rule.children(begin, end).to_vec();
                 let mut parts: Vec<Explained> = children.into_iter().map(|child| self.node(child, table)).collect();
                 let holds = parts.iter().filter(|part| part.holds).count() >= wanted as usize;
                 if self.extent == Extent::Decisive {
@@ -75,7 +75,7 @@ impl Explainer<'_> {
 
     /// The parts of an `and` (`decisive` is false) or an `or` (true), and whether none of them decides it.
     fn parts(&mut self, begin: u32, end: u32, table: &mut Table, decisive: bool) -> (bool, Vec<Explained>) {
-        let children = self.hit.children(begin, end).to_vec();
+        let children = self.rule.children(begin, end).to_vec();
         let total = children.len();
         let mut parts = Vec::with_capacity(total.min(16));
         let mut decided = false;
@@ -98,9 +98,9 @@ impl Explainer<'_> {
 
     fn leaf(&mut self, leaf: u32, table: &mut Table) -> Explained {
         self.leaves = self.leaves.saturating_sub(1);
-        let found = self.hit.leaf_match(leaf, self.event, table);
-        let slot = self.hit.leaf_slot(leaf);
-        let leaf = self.hit.leaf(leaf);
+        let found = self.rule.leaf_match(leaf, self.event, table);
+        let slot = self.rule.leaf_slot(leaf);
+        let leaf = self.rule.leaf(leaf);
         let holds = found.is_some();
         let (patterns, value) = match found {
             Some((pattern, value)) => (vec![pattern], Some(cut(value))),

@@ -1,40 +1,48 @@
-//! The rules of one log source, compiled together: equal items of different rules are compared once, and an index
-//! over their literals says which rules are worth looking at.
+//! All rules over single events, compiled into one tree: equal items of different rules are one item, compared once for
+//! an event. Which rules are worth looking at is the business of an [`Index`].
 
 mod builder;
+
+use std::borrow::Cow;
 
 use canh_schema::{Event, Value};
 use compact_str::CompactString;
 
-pub(crate) use self::builder::GroupBuilder;
-use super::fields::{KEYWORDS, Slot, Table};
-use super::literals::{Literals, Mark};
+pub(crate) use self::builder::ProgramBuilder;
+use super::fields::{Slot, Table};
+use super::index::Index;
 use crate::matching::{Matcher, TextKind};
 use crate::rule::RuleSource;
+
+/// The compiled rules.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    /// Each log source that rules name, and its rules.
+    pub(super) groups: Vec<Group>,
+    pub(super) rules: Vec<ProgramRule>,
+    nodes: Vec<Node>,
+    /// Children of the nodes, as ranges.
+    children: Vec<u32>,
+    pub(super) items: Vec<ProgramItem>,
+    leaves: Vec<Leaf>,
+}
 
 /// Rules with the same log source.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub source: RuleSource,
-    rules: Vec<GroupRule>,
-    nodes: Vec<Node>,
-    /// Children of the nodes, as ranges.
-    children: Vec<u32>,
-    items: Vec<GroupItem>,
-    leaves: Vec<Leaf>,
-    /// By slot; most slots are not used by a group.
-    literals: Vec<Option<Box<Literals>>>,
-    /// Slots with literals, for groups that use fewer slots than an event has.
-    keyword_literals: bool,
-    /// Rules that no literal can announce.
-    always: Vec<u32>,
+    /// Their places in the program.
+    pub rules: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct GroupRule {
+pub(super) struct ProgramRule {
     /// The place of the rule in the engine.
     rule: u32,
+    group: u32,
     root: u32,
+    /// Items of which at least one must be announced for the rule to hold; `None` if no literal can announce it.
+    pub announced_by: Option<Box<[u32]>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,21 +56,19 @@ pub(super) enum Node {
 
 /// A field compared with some patterns, any of which will do.
 #[derive(Debug)]
-struct GroupItem {
-    slot: Slot,
-    matchers: Vec<Prepared>,
+pub(super) struct ProgramItem {
+    pub slot: Slot,
+    pub matchers: Box<[Prepared]>,
     /// Some matcher is not decided by the index alone.
     lazy: bool,
     /// Some matcher is not in the index at all.
     unindexed: bool,
-    /// Rules to look at when the index announces this item.
-    triggers: Vec<u32>,
 }
 
 /// A matcher and, for a field reference, the slot of the other field.
 #[derive(Debug)]
-struct Prepared {
-    matcher: Matcher,
+pub(super) struct Prepared {
+    pub matcher: Matcher,
     other: Slot,
 }
 
@@ -74,10 +80,10 @@ pub(super) struct Leaf {
     pub field: CompactString,
     pub modifiers: CompactString,
     /// For each matcher of the item, the value as written.
-    pub patterns: Vec<CompactString>,
+    pub patterns: Box<[CompactString]>,
 }
 
-/// What is known about the items and rules of a group for the current event. Kept between events.
+/// What is known about the items and rules for the current event. Kept between events.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     round: u32,
@@ -120,7 +126,18 @@ impl Verdicts {
         self.items[item as usize] = (self.round, state);
     }
 
-    fn add_candidate(&mut self, rule: u32) {
+    /// The index found a literal of the item; that alone is enough if `sure`. Answers whether this is news.
+    pub(super) fn announce(&mut self, item: u32, sure: bool) -> bool {
+        let before = self.state(item);
+        if sure && before != Some(State::True) {
+            self.set(item, State::True);
+        } else if before.is_none() {
+            self.set(item, State::Announced);
+        }
+        before.is_none()
+    }
+
+    pub(super) fn add_candidate(&mut self, rule: u32) {
         let round = &mut self.rules[rule as usize];
         if *round != self.round {
             *round = self.round;
@@ -129,11 +146,12 @@ impl Verdicts {
     }
 }
 
-impl Group {
-    /// Calls `fires` with each rule that holds for the event in `table` and the root of its condition; counts the
-    /// rules looked at.
+impl Program {
+    /// Calls `fires` with each rule of the index that holds for the event in `table` and the root of its condition; counts
+    /// the rules looked at.
     pub(crate) fn evaluate(
         &self,
+        index: &Index,
         event: &Event,
         table: &mut Table,
         verdicts: &mut Verdicts,
@@ -141,47 +159,39 @@ impl Group {
         mut fires: impl FnMut(u32, u32),
     ) {
         verdicts.begin(self.items.len(), self.rules.len());
-        if self.keyword_literals {
-            self.scan(KEYWORDS, event, table, verdicts);
-        }
-        for index in 0..table.present().len() {
-            let slot = table.present()[index];
-            self.scan(slot, event, table, verdicts);
-        }
-        self.always.iter().for_each(|rule| verdicts.add_candidate(*rule));
+        index.announce(event, table, verdicts);
         *looked_at += verdicts.candidates.len() as u64;
-        for index in 0..verdicts.candidates.len() {
-            let rule = &self.rules[verdicts.candidates[index] as usize];
+        for place in 0..verdicts.candidates.len() {
+            let rule = &self.rules[verdicts.candidates[place] as usize];
             if self.holds(rule.root, event, table, verdicts) {
                 fires(rule.rule, rule.root);
             }
         }
     }
 
-    /// The condition of the rule at this place among the engine's rules, if it is in this group.
-    pub(crate) fn root_of(&self, rule: u32) -> Option<u32> {
-        self.rules.iter().find(|known| known.rule == rule).map(|known| known.root)
+    /// The log source that the rule at this place among the engine's rules wants, and its condition.
+    pub(crate) fn condition_of(&self, rule: u32) -> Option<(&RuleSource, Condition<'_>)> {
+        let found = self.rules.iter().find(|known| known.rule == rule)?;
+        let group = self.groups.get(found.group as usize)?;
+        Some((&group.source, self.condition(found.root)))
     }
 
     /// For the proof of a rule that held.
-    pub(crate) fn hit(&self, root: u32) -> Hit<'_> {
-        Hit { group: self, root }
+    pub(crate) fn condition(&self, root: u32) -> Condition<'_> {
+        Condition { program: self, root }
     }
 
-    fn scan(&self, slot: Slot, event: &Event, table: &mut Table, verdicts: &mut Verdicts) {
-        let Some(literals) = self.literals.get(slot as usize).and_then(Option::as_ref) else { return };
-        for member in table.lower(slot, event) {
-            literals.scan(table.member(member).as_bytes(), |Mark { item, sure }| {
-                let before = verdicts.state(item);
-                if sure && before != Some(State::True) {
-                    verdicts.set(item, State::True);
-                } else if before.is_none() {
-                    verdicts.set(item, State::Announced);
+    /// Appends the items that the rule at this place compares.
+    pub(super) fn items_of(&self, rule: u32, out: &mut Vec<u32>) {
+        let mut waiting = vec![self.rules[rule as usize].root];
+        while let Some(node) = waiting.pop() {
+            match self.nodes[node as usize] {
+                Node::Leaf(leaf) => out.push(self.leaves[leaf as usize].item),
+                Node::Not(child) => waiting.push(child),
+                Node::All(begin, end) | Node::Any(begin, end) | Node::AtLeast(_, begin, end) => {
+                    waiting.extend(self.children(begin, end));
                 }
-                if before.is_none() {
-                    self.items[item as usize].triggers.iter().for_each(|rule| verdicts.add_candidate(*rule));
-                }
-            });
+            }
         }
     }
 
@@ -224,12 +234,11 @@ impl Group {
 
 impl Prepared {
     /// The value that matches; null stands for an absent one.
-    fn finds(&self, slot: Slot, event: &Event, table: &mut Table) -> Option<Value> {
+    fn finds<'e>(&self, slot: Slot, event: &'e Event, table: &mut Table) -> Option<Cow<'e, Value>> {
         match &self.matcher {
-            Matcher::Null => table.is_null(slot, event).then_some(Value::Null),
-            Matcher::Exists(wanted) => {
-                (table.exists(slot) == *wanted).then(|| table.value(slot, event).cloned().unwrap_or(Value::Null))
-            }
+            Matcher::Null => table.is_null(slot, event).then_some(Cow::Owned(Value::Null)),
+            Matcher::Exists(wanted) => (table.exists(slot) == *wanted)
+                .then(|| table.value(slot, event).map_or(Cow::Owned(Value::Null), Cow::Borrowed)),
             Matcher::FieldRef { kind, cased, .. } => self.refers(*kind, *cased, slot, event, table),
             matcher => {
                 let mut members = table.lower(slot, event);
@@ -237,17 +246,24 @@ impl Prepared {
                 let found =
                     members.clone().zip(&values).find(|(member, value)| matcher.matches(value, table.member(*member)));
                 if let Some((_, value)) = found {
-                    return Some((*value).clone());
+                    return Some(Cow::Borrowed(*value));
                 }
                 // Keywords of an event without attributes also look into its raw text, the last member.
                 let raw = members.nth(values.len())?;
                 let value = Value::text(String::from_utf8_lossy(&event.raw));
-                matcher.matches(&value, table.member(raw)).then_some(value)
+                matcher.matches(&value, table.member(raw)).then_some(Cow::Owned(value))
             }
         }
     }
 
-    fn refers(&self, kind: TextKind, cased: bool, slot: Slot, event: &Event, table: &mut Table) -> Option<Value> {
+    fn refers<'e>(
+        &self,
+        kind: TextKind,
+        cased: bool,
+        slot: Slot,
+        event: &'e Event,
+        table: &mut Table,
+    ) -> Option<Cow<'e, Value>> {
         let (left, right) = (table.lower(slot, event), table.lower(self.other, event));
         let (left_values, right_values) = (table.values(slot, event), table.values(self.other, event));
         for (a, value) in left.zip(&left_values) {
@@ -258,7 +274,7 @@ impl Prepared {
                     kind.matches(table.member(a), table.member(b))
                 };
                 if found {
-                    return Some((*value).clone());
+                    return Some(Cow::Borrowed(*value));
                 }
             }
         }
@@ -266,36 +282,36 @@ impl Prepared {
     }
 }
 
-/// A rule that held, and the way to find out why.
+/// The condition of a rule, and the way to find out why it holds.
 #[derive(Clone, Copy)]
-pub(crate) struct Hit<'a> {
-    pub(super) group: &'a Group,
+pub(crate) struct Condition<'a> {
+    program: &'a Program,
     pub(super) root: u32,
 }
 
-impl Hit<'_> {
+impl Condition<'_> {
     pub(super) fn node(&self, node: u32) -> Node {
-        self.group.nodes[node as usize]
+        self.program.nodes[node as usize]
     }
 
     pub(super) fn children(&self, begin: u32, end: u32) -> &[u32] {
-        self.group.children(begin, end)
+        self.program.children(begin, end)
     }
 
     pub(super) fn leaf(&self, leaf: u32) -> &Leaf {
-        &self.group.leaves[leaf as usize]
+        &self.program.leaves[leaf as usize]
     }
 
     pub(super) fn leaf_slot(&self, leaf: u32) -> Slot {
-        self.group.items[self.leaf(leaf).item as usize].slot
+        self.program.items[self.leaf(leaf).item as usize].slot
     }
 
     /// The pattern and the value that make the leaf hold.
     pub(super) fn leaf_match(&self, leaf: u32, event: &Event, table: &mut Table) -> Option<(CompactString, Value)> {
         let leaf = self.leaf(leaf);
-        let item = &self.group.items[leaf.item as usize];
+        let item = &self.program.items[leaf.item as usize];
         item.matchers.iter().zip(&leaf.patterns).find_map(|(prepared, pattern)| {
-            prepared.finds(item.slot, event, table).map(|value| (pattern.clone(), value))
+            prepared.finds(item.slot, event, table).map(|value| (pattern.clone(), value.into_owned()))
         })
     }
 }

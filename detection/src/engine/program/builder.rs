@@ -1,12 +1,11 @@
-//! Makes a [`Group`] out of rules: shares equal items, indexes their literals, and chooses what announces each rule.
+//! Makes a [`Program`] out of rules: shares equal items, and chooses what announces each rule.
 
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::{Group, GroupItem, GroupRule, Leaf, Node, Prepared};
+use super::{Group, Leaf, Node, Prepared, Program, ProgramItem, ProgramRule};
 use crate::engine::fields::{FieldNames, KEYWORDS, Slot};
-use crate::engine::literals::{LiteralsBuilder, Mark};
 use crate::matching::{CompiledItem, Matcher, TextKind, compile_item};
 use crate::rule::{Condition, Detection, EventRule, Item, RuleSource};
 
@@ -34,29 +33,15 @@ const COMMON: &[&str] = &[
     "/bin/bash",
 ];
 
-/// Collects the rules of a group, then compiles them.
-#[derive(Debug)]
-pub(crate) struct GroupBuilder {
-    group: Group,
-    by_text: FxHashMap<String, u32>,
+/// Collects rules, then compiles them.
+#[derive(Debug, Default)]
+pub(crate) struct ProgramBuilder {
+    program: Program,
+    groups: FxHashMap<RuleSource, u32>,
+    items: FxHashMap<String, u32>,
 }
 
-impl GroupBuilder {
-    pub(crate) fn new(source: RuleSource) -> Self {
-        let group = Group {
-            source,
-            rules: Vec::new(),
-            nodes: Vec::new(),
-            children: Vec::new(),
-            items: Vec::new(),
-            leaves: Vec::new(),
-            literals: Vec::new(),
-            keyword_literals: false,
-            always: Vec::new(),
-        };
-        Self { group, by_text: FxHashMap::default() }
-    }
-
+impl ProgramBuilder {
     pub(crate) fn add(&mut self, rule: u32, event_rule: &EventRule, fields: &mut FieldNames) {
         let selections: Vec<u32> = event_rule
             .selections
@@ -64,43 +49,30 @@ impl GroupBuilder {
             .map(|selection| self.detection(&selection.detection, &selection.name, fields))
             .collect();
         let root = self.condition(&event_rule.condition, &selections);
-        self.group.rules.push(GroupRule { rule, root });
+        let groups = &mut self.program.groups;
+        let group = *self.groups.entry(event_rule.source.clone()).or_insert_with(|| {
+            groups.push(Group { source: event_rule.source.clone(), rules: Vec::new() });
+            place(groups.len() - 1)
+        });
+        self.program.groups[group as usize].rules.push(place(self.program.rules.len()));
+        self.program.rules.push(ProgramRule { rule, group, root, announced_by: None });
     }
 
-    pub(crate) fn build(mut self, slots: usize) -> Group {
-        for index in 0..self.group.rules.len() {
-            let rule = u32::try_from(index).unwrap_or(u32::MAX);
-            match self.required(self.group.rules[index].root) {
-                Some((_, items)) => {
-                    for item in items {
-                        let triggers = &mut self.group.items[item as usize].triggers;
-                        if triggers.last() != Some(&rule) {
-                            triggers.push(rule);
-                        }
-                    }
-                }
-                None => self.group.always.push(rule),
-            }
+    pub(crate) fn build(mut self) -> Program {
+        for index in 0..self.program.rules.len() {
+            let announced_by = self.required(self.program.rules[index].root).map(|(_, items)| items.into());
+            self.program.rules[index].announced_by = announced_by;
         }
-        let mut builders: FxHashMap<Slot, LiteralsBuilder> = FxHashMap::default();
-        for (index, item) in (0..).zip(&self.group.items) {
-            for prepared in &item.matchers {
-                if let Some((kind, literal, sure)) = prepared.matcher.index_literal() {
-                    builders.entry(item.slot).or_default().add(kind, literal, Mark { item: index, sure });
-                }
-            }
-        }
-        self.group.keyword_literals = builders.contains_key(&KEYWORDS);
-        self.group.literals.resize_with(slots, || None);
-        for (slot, builder) in builders {
-            self.group.literals[slot as usize] = Some(Box::new(builder.build()));
-        }
-        self.group
+        self.program.nodes.shrink_to_fit();
+        self.program.children.shrink_to_fit();
+        self.program.items.shrink_to_fit();
+        self.program.leaves.shrink_to_fit();
+        self.program
     }
 
     fn push(&mut self, node: Node) -> u32 {
-        self.group.nodes.push(node);
-        u32::try_from(self.group.nodes.len() - 1).unwrap_or(u32::MAX)
+        self.program.nodes.push(node);
+        place(self.program.nodes.len() - 1)
     }
 
     /// A node over children; one child stands for itself.
@@ -108,10 +80,9 @@ impl GroupBuilder {
         if let [only] = children.as_slice() {
             return *only;
         }
-        let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let begin = place(self.group.children.len());
-        self.group.children.extend(children);
-        let end = place(self.group.children.len());
+        let begin = place(self.program.children.len());
+        self.program.children.extend(children);
+        let end = place(self.program.children.len());
         self.push(node(begin, end))
     }
 
@@ -133,10 +104,9 @@ impl GroupBuilder {
             Condition::AtLeast(wanted, parts) => {
                 let children: SmallVec<[u32; 4]> = parts.iter().map(|part| self.condition(part, selections)).collect();
                 let wanted = u32::try_from(*wanted).unwrap_or(u32::MAX);
-                let place = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-                let begin = place(self.group.children.len());
-                self.group.children.extend(children);
-                let end = place(self.group.children.len());
+                        let begin = place(self.program.children.len());
+                self.program.children.extend(children);
+                let end = place(self.program.children.len());
                 self.push(Node::AtLeast(wanted, begin, end))
             }
         }
@@ -181,10 +151,10 @@ impl GroupBuilder {
                 selection: selection.clone(),
                 field: item.field.clone().unwrap_or_default(),
                 modifiers: item.written.clone(),
-                patterns,
+                patterns: patterns.into(),
             };
-            builder.group.leaves.push(leaf);
-            let index = u32::try_from(builder.group.leaves.len() - 1).unwrap_or(u32::MAX);
+            builder.program.leaves.push(leaf);
+            let index = place(builder.program.leaves.len() - 1);
             builder.push(Node::Leaf(index))
         };
         let node = if compiled.all {
@@ -198,42 +168,41 @@ impl GroupBuilder {
 
     fn shared_item(&mut self, slot: Slot, matchers: Vec<Prepared>) -> u32 {
         let text = format!("{slot} {matchers:?}");
-        if let Some(index) = self.by_text.get(&text) {
+        if let Some(index) = self.items.get(&text) {
             return *index;
         }
         let keys: Vec<_> = matchers.iter().map(|prepared| prepared.matcher.index_literal()).collect();
-        let item = GroupItem {
+        let item = ProgramItem {
             slot,
             lazy: keys.iter().any(|key| !matches!(key, Some((_, _, true)))),
             unindexed: keys
                 .iter()
                 .any(|key| key.is_none_or(|(kind, text, _)| text.is_empty() && kind != TextKind::Exact)),
-            triggers: Vec::new(),
-            matchers,
+            matchers: matchers.into(),
         };
-        let index = u32::try_from(self.group.items.len()).unwrap_or(u32::MAX);
-        self.group.items.push(item);
-        self.by_text.insert(text, index);
+        let index = place(self.program.items.len());
+        self.program.items.push(item);
+        self.items.insert(text, index);
         index
     }
 
     /// Items of which at least one must be announced for the node to hold, chosen to be announced seldom; and how
     /// often they probably are.
     fn required(&self, node: u32) -> Option<(f64, Vec<u32>)> {
-        let group = &self.group;
-        match group.nodes[node as usize] {
+        let program = &self.program;
+        match program.nodes[node as usize] {
             Node::Leaf(leaf) => {
-                let index = group.leaves[leaf as usize].item;
-                let item = &group.items[index as usize];
+                let index = program.leaves[leaf as usize].item;
+                let item = &program.items[index as usize];
                 (!item.unindexed).then(|| (item.matchers.iter().map(Prepared::frequency).sum(), vec![index]))
             }
             Node::All(begin, end) => {
-                let children = group.children(begin, end).iter().filter_map(|child| self.required(*child));
+                let children = program.children(begin, end).iter().filter_map(|child| self.required(*child));
                 children.min_by(|(a, _), (b, _)| a.total_cmp(b))
             }
-            Node::Any(begin, end) => self.required_of_any(group.children(begin, end)),
+            Node::Any(begin, end) => self.required_of_any(program.children(begin, end)),
             // At least one must hold only if at least one is wanted.
-            Node::AtLeast(wanted, begin, end) if wanted > 0 => self.required_of_any(group.children(begin, end)),
+            Node::AtLeast(wanted, begin, end) if wanted > 0 => self.required_of_any(program.children(begin, end)),
             Node::AtLeast(..) | Node::Not(_) => None,
         }
     }
@@ -245,6 +214,11 @@ impl GroupBuilder {
             Some((sum + frequency, items))
         })
     }
+}
+
+/// Rules and their parts are counted in 32 bits; nobody has so many.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 impl Prepared {
