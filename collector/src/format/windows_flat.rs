@@ -31,7 +31,7 @@ impl Format for WindowsFlat {
         }
         let Some(mut json) = text.take_json(context) else { return Fit::No };
         for (key, _) in &mut json.entries {
-            if key.contains(' ') {
+            if key.as_bytes().contains(&b' ') {
                 *key = windows::without_spaces(key);
             }
         }

@@ -1,6 +1,7 @@
 //! Where in an event each field of the rules is. One pass over the event fills a table; rules then ask by number.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use canh_schema::{CATALOGUE, Event, FieldId, LogSource, Value, field, field_by_name};
 use compact_str::CompactString;
@@ -110,6 +111,8 @@ pub(crate) struct Table {
     /// Ranges of `text`, one for each single value.
     members: Vec<(u32, u32)>,
     text: String,
+    /// One text at a time, for those that are not looked at as they are.
+    scratch: String,
 }
 
 impl Table {
@@ -217,6 +220,63 @@ impl Table {
         values
     }
 
+    /// Calls `each` with every text of a slot as [`Literals`](super::literals::Literals) want it: letters of ASCII as the
+    /// source wrote them, all others in lower case.
+    pub(crate) fn each_text(&mut self, slot: Slot, event: &Event, mut each: impl FnMut(&str)) {
+        if slot == KEYWORDS {
+            for (_, value) in event.attrs.iter().filter(|(name, _)| !name.starts_with('_')) {
+                self.each_word_of(value, &mut each);
+            }
+            for (_, value) in event.fields.iter().filter(|(field, _)| holds_words_of_the_source(*field)) {
+                self.each_word_of(value, &mut each);
+            }
+            if event.attrs.is_empty() {
+                let raw = String::from_utf8_lossy(&event.raw);
+                self.text_of(&raw, &mut each);
+            }
+        } else if let Some(value) = self.value(slot, event) {
+            self.each_text_of(value, &mut each);
+        }
+    }
+
+    fn each_text_of(&mut self, value: &Value, each: &mut impl FnMut(&str)) {
+        match value {
+            Value::Text(text) => self.text_of(text, each),
+            Value::Null => (),
+            Value::List(_) => scalars(value).into_iter().for_each(|member| self.each_text_of(member, each)),
+            other => {
+                self.scratch.clear();
+                if let Value::Integer(number) = other {
+                    // Writing to a text cannot fail.
+                    let _ = write!(self.scratch, "{number}");
+                } else {
+                    self.scratch.push_str(&other.as_text().unwrap_or_default());
+                }
+                each(&self.scratch);
+            }
+        }
+    }
+
+    /// Numbers are no words.
+    fn each_word_of(&mut self, value: &Value, each: &mut impl FnMut(&str)) {
+        match value {
+            Value::Text(text) => self.text_of(text, each),
+            Value::List(_) => scalars(value).into_iter().for_each(|member| self.each_word_of(member, each)),
+            _ => (),
+        }
+    }
+
+    fn text_of(&mut self, text: &str, each: &mut impl FnMut(&str)) {
+        if text.is_ascii() {
+            each(text);
+        } else {
+            self.scratch.clear();
+            self.scratch.shrink_to(1 << 20);
+            lower_into(text, &mut self.scratch);
+            each(&self.scratch);
+        }
+    }
+
     /// Lowers the texts of a slot once per event; their places in the order of [`Table::values`].
     pub(crate) fn lower(&mut self, slot: Slot, event: &Event) -> std::ops::Range<usize> {
         if let Some(done) = self.lowered.get(slot as usize).filter(|lowered| lowered.event == self.event) {
@@ -280,9 +340,10 @@ fn keyword_values(event: &Event) -> SmallVec<[&Value; 1]> {
 
 /// The others are chosen by the normaliser, for example `failure`; a keyword must not find what nobody sent.
 fn holds_words_of_the_source(id: FieldId) -> bool {
-    let name = id.name();
-    id == field::EVENT_REASON
-        || !["organization.", "canh.", "host.", "agent.", "log.", "event.", "network.", "observer."]
-            .iter()
-            .any(|group| name.starts_with(group))
+    static HOLDS: LazyLock<Vec<bool>> = LazyLock::new(|| {
+        let groups = ["organization.", "canh.", "host.", "agent.", "log.", "event.", "network.", "observer."];
+        let ours = |name: &str| groups.iter().any(|group| name.starts_with(group));
+        CATALOGUE.iter().map(|spec| spec.name == field::EVENT_REASON.name() || !ours(spec.name)).collect()
+    });
+    HOLDS.get(id.row()).copied().unwrap_or(false)
 }

@@ -96,14 +96,14 @@ impl Index {
     fn scan(&self, slot: Slot, event: &Event, table: &mut Table, verdicts: &mut Verdicts) {
         let number = self.by_slot.get(slot as usize).copied().unwrap_or(0) as usize;
         let Some(literals) = number.checked_sub(1).and_then(|number| self.literals.get(number)) else { return };
-        for member in table.lower(slot, event) {
-            literals.scan(table.member(member).as_bytes(), |Mark { item, sure }| {
+        table.each_text(slot, event, |text| {
+            literals.scan(text.as_bytes(), |Mark { item, sure }| {
                 let Announced { item, begin, end } = self.items[item as usize];
                 if verdicts.announce(item, sure) {
                     self.rules[begin as usize..end as usize].iter().for_each(|rule| verdicts.add_candidate(*rule));
                 }
             });
-        }
+        });
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::matching::TextKind;
 
@@ -47,6 +48,7 @@ impl LiteralsBuilder {
             (literal, marks)
         });
         Literals {
+            exact_len_max: self.exact.keys().map(Vec::len).max().unwrap_or(0),
             exact: self.exact.into_iter().map(|(literal, marks)| (literal.into(), marks.into())).collect(),
             starts: Trie::new(self.starts),
             ends: Trie::new(reversed.collect()),
@@ -59,22 +61,31 @@ impl LiteralsBuilder {
 #[derive(Debug)]
 pub(crate) struct Literals {
     exact: FxHashMap<Box<[u8]>, Box<[Mark]>>,
+    /// Bytes of the longest of them.
+    exact_len_max: usize,
     starts: Trie,
     ends: Trie,
     contains: Windows,
 }
 
 impl Literals {
-    /// Calls `found` for each literal that is in `text`; possibly more than once.
+    /// Calls `found` for each literal that is in `text`, whose letters of ASCII may be of either case; possibly more than
+    /// once. All others have to be in lower case already.
     pub(crate) fn scan(&self, text: &[u8], mut found: impl FnMut(Mark)) {
-        if !self.exact.is_empty()
-            && let Some(marks) = self.exact.get(text)
-        {
-            marks.iter().copied().for_each(&mut found);
+        if text.len() <= self.exact_len_max {
+            self.exact(text, &mut found);
         }
         self.starts.walk(text.iter().copied(), &mut found);
         self.ends.walk(text.iter().rev().copied(), &mut found);
         self.contains.scan(text, &mut found);
+    }
+
+    fn exact(&self, text: &[u8], found: &mut impl FnMut(Mark)) {
+        let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(text);
+        lower.make_ascii_lowercase();
+        if let Some(marks) = self.exact.get(lower.as_slice()) {
+            marks.iter().copied().for_each(found);
+        }
     }
 }
 
@@ -84,6 +95,8 @@ struct Trie {
     nodes: Vec<TrieNode>,
     labels: Vec<u8>,
     marks: Vec<Mark>,
+    /// By the first byte: the node below the root, 0 if there is none. The root has many children, the others few.
+    first: Option<Box<[u16; 256]>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,11 +140,23 @@ impl Trie {
             };
             node += 1;
         }
+        let mut first = Box::new([0; 256]);
+        for (index, label) in (1_u16..).zip(&trie.labels[..trie.nodes[0].children.1 as usize]) {
+            first[usize::from(*label)] = index;
+        }
+        trie.first = Some(first);
         trie
     }
 
     fn walk(&self, bytes: impl Iterator<Item = u8>, found: &mut impl FnMut(Mark)) {
-        let Some(mut node) = self.nodes.first() else { return };
+        let (Some(first), Some(root)) = (&self.first, self.nodes.first()) else { return };
+        self.tell(root, found);
+        let mut bytes = bytes.map(|byte| byte.to_ascii_lowercase());
+        let Some(byte) = bytes.next() else { return };
+        let mut node = match first[usize::from(byte)] {
+            0 => return,
+            index => &self.nodes[usize::from(index)],
+        };
         self.tell(node, found);
         for byte in bytes {
             let (begin, end) = (node.children.0 as usize, node.children.1 as usize);
@@ -256,8 +281,20 @@ struct Filed {
     marks: Arc<[Mark]>,
 }
 
+/// Four bytes as a number in which letters of both cases are the same. So are some other characters; what is found has to
+/// be compared anyway.
 fn window(bytes: &[u8]) -> u32 {
-    bytes.first_chunk::<WIDTH>().map_or(0, |chunk| u32::from_le_bytes(*chunk))
+    bytes.first_chunk::<WIDTH>().map_or(0, |chunk| u32::from_le_bytes(*chunk) | 0x2020_2020)
+}
+
+/// The same for two bytes.
+fn pair(first: u8, second: u8) -> u16 {
+    u16::from_le_bytes([first, second]) | 0x2020
+}
+
+/// Whether the text begins with the literal, which is in lower case.
+fn begins(text: &[u8], literal: &[u8]) -> bool {
+    text.get(..literal.len()).is_some_and(|head| head.eq_ignore_ascii_case(literal))
 }
 
 impl Windows {
@@ -323,7 +360,7 @@ impl Windows {
         let Some(literals) = self.by_window.get(&key) else { return };
         for filed in literals {
             let Some(begin) = place.checked_sub(filed.offset) else { continue };
-            if text[begin..].starts_with(&filed.literal) {
+            if begins(&text[begin..], &filed.literal) {
                 filed.marks.iter().copied().for_each(&mut *found);
             }
         }
@@ -345,7 +382,7 @@ impl Short {
             [] => (),
             [byte] => self.bytes.push((byte, marks)),
             [first, second, ..] => {
-                let pair = u16::from_le_bytes([first, second]);
+                let pair = pair(first, second);
                 let pairs = self.pairs.get_or_insert_with(|| Box::new([0; 1_024]));
                 pairs[usize::from(pair >> 6)] |= 1 << (pair & 63);
                 self.by_pair.entry(pair).or_default().push((literal.into(), marks));
@@ -355,18 +392,18 @@ impl Short {
 
     fn scan(&self, text: &[u8], found: &mut impl FnMut(Mark)) {
         for (byte, marks) in &self.bytes {
-            if memchr::memchr(*byte, text).is_some() {
+            if memchr::memchr2(*byte, byte.to_ascii_uppercase(), text).is_some() {
                 marks.iter().copied().for_each(&mut *found);
             }
         }
         let Some(pairs) = &self.pairs else { return };
         for (place, bytes) in text.windows(2).enumerate() {
-            let pair = u16::from_le_bytes([bytes[0], bytes[1]]);
+            let pair = pair(bytes[0], bytes[1]);
             if pairs[usize::from(pair >> 6)] >> (pair & 63) & 1 == 0 {
                 continue;
             }
             for (literal, marks) in self.by_pair.get(&pair).into_iter().flatten() {
-                if text[place..].starts_with(literal) {
+                if begins(&text[place..], literal) {
                     marks.iter().copied().for_each(&mut *found);
                 }
             }
@@ -386,7 +423,7 @@ mod tests {
         #[test]
         fn the_same_is_found_as_by_looking_for_each(
             literals in prop::collection::vec((0..4_usize, "[ab.]{1,9}"), 0..30),
-            text in "[ab.]{0,20}",
+            text in "[abAB.]{0,20}",
         ) {
             let mut builder = LiteralsBuilder::default();
             for (item, (kind, literal)) in (0..).zip(&literals) {
@@ -394,7 +431,7 @@ mod tests {
             }
             let mut found = std::collections::BTreeSet::new();
             builder.build().scan(text.as_bytes(), |mark| { found.insert(mark.item); });
-            let expected = (0..).zip(&literals).filter(|(_, (kind, literal))| KINDS[*kind].matches(&text, literal));
+            let expected = (0..).zip(&literals).filter(|(_, (kind, literal))| KINDS[*kind].matches(&text.to_lowercase(), literal));
             prop_assert_eq!(found, expected.map(|(item, _)| item).collect());
         }
     }

@@ -85,17 +85,6 @@ impl Look {
         matcher.program.evaluate(index, event, &mut self.table, &mut self.verdicts, &mut self.looked_at, held);
     }
 
-    /// The same for many events; each with its place.
-    pub(super) fn holding_all(&mut self, matcher: &Matcher, events: &[Event]) -> Vec<(usize, Held)> {
-        let mut out = Vec::new();
-        let mut held = Vec::new();
-        for (place, event) in events.iter().enumerate() {
-            self.holding(matcher, event, &mut held);
-            out.extend(held.drain(..).map(|held| (place, held)));
-        }
-        out
-    }
-
     /// Which rules an event of this log source goes to, and under which names its fields are.
     fn plan(&mut self, matcher: &Matcher, source: &LogSource) -> Arc<Plan> {
         if let Some((_, plan)) = self.latest.as_ref().filter(|(latest, _)| latest == source) {

@@ -18,6 +18,7 @@ mod snapshot;
 mod window;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use canh_schema::{Event, EventBatch, Explained, Finding, FindingId, Proof, RuleId, RuleInfo, Timestamp};
@@ -39,6 +40,9 @@ use crate::rule::{RuleKind, RuleSet};
 /// What one thread should have at least, so that starting it is worth while: measured, short records gain nothing.
 const EVENTS_PER_THREAD_MIN: usize = 256;
 const BYTES_PER_THREAD_MIN: usize = 400 << 10;
+
+/// What a thread takes at a time.
+const EVENTS_PER_PIECE: usize = 64;
 
 /// How much memory correlations may use, and how late events may be.
 #[derive(Clone, Debug)]
@@ -211,73 +215,93 @@ impl Engine {
 
     fn take(&mut self, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
         self.stats.events += events.len() as u64;
-        if self.looks.len() > 1 && events.len() >= 2 * EVENTS_PER_THREAD_MIN {
-            let bytes: usize = events.iter().map(|event| event.raw.len()).sum();
-            let worth = (events.len() / EVENTS_PER_THREAD_MIN).min(bytes / BYTES_PER_THREAD_MIN);
-            let threads = self.looks.len().min(worth);
-            if threads > 1 {
-                self.take_in_parallel(threads, events, out);
-                return;
-            }
+        let threads = self.threads_for(events);
+        if threads > 1 {
+            self.take_in_parallel(threads, events, out);
+            return;
         }
         let mut held = Vec::new();
         for event in events {
-            if let Some(look) = self.looks.first_mut() {
-                look.holding(&self.matcher, event, &mut held);
+            let Some(look) = self.looks.first_mut() else { return };
+            look.holding(&self.matcher, event, &mut held);
+            if held.is_empty() {
+                continue;
             }
-            if !held.is_empty() {
-                self.settle(event, &held, out.as_deref_mut());
-                held.clear();
+            if let Some(out) = out.as_deref_mut() {
+                let before = out.len();
+                out.extend(held.iter().filter_map(|held| found(&self.rules, &self.matcher, *held, event, look)));
+                self.stats.findings += (out.len() - before) as u64;
             }
+            self.feed(event, held.drain(..).map(|held| held.rule), out.as_deref_mut());
         }
     }
 
-    /// Several threads say which rules hold; what follows from that is done here, in the order of the events.
+    /// How many threads these events are worth.
+    fn threads_for(&self, events: &[Event]) -> usize {
+        if self.looks.len() < 2 || events.len() < 2 * EVENTS_PER_THREAD_MIN {
+            return 1;
+        }
+        let bytes: usize = events.iter().map(|event| event.raw.len()).sum();
+        self.looks.len().min(events.len() / EVENTS_PER_THREAD_MIN).min(bytes / BYTES_PER_THREAD_MIN)
+    }
+
+    /// Several threads say which rules hold and why; what is remembered of that is done here, in the order of the events.
     fn take_in_parallel(&mut self, threads: usize, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
-        let chunk_len = events.len().div_ceil(threads);
-        let matcher = &self.matcher;
-        let chunks: Vec<Vec<(usize, Held)>> = std::thread::scope(|scope| {
-            let work: Vec<_> = events
-                .chunks(chunk_len)
-                .zip(&mut self.looks)
-                .map(|(events, look)| scope.spawn(move || look.holding_all(matcher, events)))
-                .collect();
+        let (rules, matcher, wanted) = (&self.rules, &self.matcher, out.is_some());
+        let next = AtomicUsize::new(0);
+        // Small pieces, because some events cost many times what others do.
+        let work = |look: &mut Look| {
+            let mut judged = Vec::new();
+            let mut held = Vec::new();
+            loop {
+                let begin = next.fetch_add(EVENTS_PER_PIECE, Ordering::Relaxed);
+                let Some(piece) = events.get(begin..events.len().min(begin + EVENTS_PER_PIECE)) else { return judged };
+                if piece.is_empty() {
+                    return judged;
+                }
+                for (place, event) in (begin..).zip(piece) {
+                    look.holding(matcher, event, &mut held);
+                    judged.extend(held.drain(..).map(|held| {
+                        let finding = if wanted { found(rules, matcher, held, event, look) } else { None };
+                        (place, held.rule, finding)
+                    }));
+                }
+            }
+        };
+        let mut looks = self.looks.iter_mut().take(threads);
+        let own = looks.next();
+        let mut judged: Vec<(usize, u32, Option<Finding>)> = std::thread::scope(|scope| {
+            let others: Vec<_> = looks.map(|look| scope.spawn(|| work(look))).collect();
+            let mut judged = own.map(work).unwrap_or_default();
             // A panic over there is a panic here, as it would be with one thread.
-            work.into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
+            others.into_iter().for_each(|thread| {
+                judged.append(&mut thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            });
+            judged
         });
-        for (number, found) in chunks.into_iter().enumerate() {
-            for together in found.chunk_by(|(a, _), (b, _)| a == b) {
-                let Some(event) = together.first().and_then(|(place, _)| events.get(number * chunk_len + place)) else {
-                    continue;
-                };
-                let held: Vec<Held> = together.iter().map(|(_, held)| *held).collect();
+        // Each event was looked at by one thread, so a stable order by event keeps that of its rules.
+        judged.sort_by_key(|(place, _, _)| *place);
+        for together in judged.chunk_by_mut(|(a, _, _), (b, _, _)| a == b) {
+            let Some(event) = together.first().and_then(|(place, _, _)| events.get(*place)) else { continue };
+            if let Some(out) = out.as_deref_mut() {
+                let before = out.len();
+                out.extend(together.iter_mut().filter_map(|(_, _, finding)| finding.take()));
+                self.stats.findings += (out.len() - before) as u64;
+            }
+            let held = || together.iter().map(|(_, rule, _)| *rule);
+            if held().any(|rule| self.rules.get(rule as usize).is_some_and(|rule| rule.feeds)) {
                 if let Some(look) = self.looks.first_mut() {
                     look.load(&self.matcher, event);
                 }
-                self.settle(event, &held, out.as_deref_mut());
+                self.feed(event, held(), out.as_deref_mut());
             }
         }
     }
 
-    /// What follows from rules that hold for the event in the first table.
-    fn settle(&mut self, event: &Event, held: &[Held], mut out: Option<&mut Vec<Finding>>) {
-        let mut fed: Vec<u32> = Vec::new();
-        for held in held {
-            let Some(rule) = self.rules.get(held.rule as usize) else { continue };
-            if rule.feeds {
-                fed.push(held.rule);
-            }
-            let (Some(out), Some(look)) = (out.as_deref_mut().filter(|_| rule.raises), self.looks.first_mut()) else {
-                continue;
-            };
-            let condition = proof::explain(self.matcher.program.condition(held.root), event, &mut look.table, Extent::Decisive);
-            let matches = proof::matches(&condition);
-            let here = vec![EventRef::of(event)];
-            out.push(finding(&rule.info, Subject::of(event), event.time, here, matches, condition));
-            self.stats.findings += 1;
-        }
+    /// What follows for the rules with a memory when these rules hold for the event in the first table.
+    fn feed(&mut self, event: &Event, held: impl Iterator<Item = u32>, out: Option<&mut Vec<Finding>>) {
+        let mut fed: Vec<u32> =
+            held.filter(|rule| self.rules.get(*rule as usize).is_some_and(|rule| rule.feeds)).collect();
         if !fed.is_empty() {
             let crossings = self.remember(event, &mut fed);
             self.report(crossings, out);
@@ -322,6 +346,14 @@ fn feeders(rules: &RuleSet, references: &[CompactString]) -> Vec<FeederName> {
         Some(FeederName { rule, names: names.into_iter().flatten().collect() })
     };
     references.iter().filter_map(feeder).collect()
+}
+
+/// The finding of a rule that holds for the event in the table, unless it only feeds others.
+fn found(rules: &[EngineRule], matcher: &Matcher, held: Held, event: &Event, look: &mut Look) -> Option<Finding> {
+    let rule = rules.get(held.rule as usize).filter(|rule| rule.raises)?;
+    let condition = proof::explain(matcher.program.condition(held.root), event, &mut look.table, Extent::Decisive);
+    let matches = proof::matches(&condition);
+    Some(finding(&rule.info, Subject::of(event), event.time, vec![EventRef::of(event)], matches, condition))
 }
 
 fn finding(
