@@ -67,7 +67,7 @@ impl Index {
             index.items.push(Announced { item: *item, begin, end: place(index.rules.len()) });
             let item = &program.items[*item as usize];
             for prepared in &item.matchers {
-                if let Some((kind, literal, sure)) = prepared.matcher.index_literal() {
+                for (kind, literal, sure) in prepared.matcher.index_literals() {
                     builders.entry(item.slot).or_default().add(kind, literal, Mark { item: number, sure });
                 }
             }

@@ -6,9 +6,11 @@ use canh_schema::Value;
 use compact_str::CompactString;
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
+use smallvec::{SmallVec, smallvec};
 
 use super::encode;
 use super::glob::{self, Glob, Part};
+use super::required::{Flags, required};
 use super::value::lower_into;
 use crate::diagnostic::Diagnostic;
 use crate::rule::{Comparison, Item, Literal, Modifier};
@@ -58,7 +60,8 @@ pub(crate) enum Matcher {
     Glob(Glob),
     /// Text with wildcards, case respected.
     CasedGlob(Glob),
-    Regex(Regex),
+    /// With texts in lower case of which every match has one, if any are known.
+    Regex(Regex, Box<[Box<str>]>),
     Cidr(IpNet),
     Compare(Comparison, f64),
     TimePart(Modifier, Comparison, f64),
@@ -82,7 +85,7 @@ impl Matcher {
             Self::Text { kind, literal } => kind.matches(lower, literal),
             Self::Glob(glob) => glob.matches(lower),
             Self::CasedGlob(glob) => value.as_text().is_some_and(|text| glob.matches(&text)),
-            Self::Regex(regex) => value.as_text().is_some_and(|text| regex.is_match(&text)),
+            Self::Regex(regex, _) => value.as_text().is_some_and(|text| regex.is_match(&text)),
             Self::Cidr(network) => value.as_ip().is_some_and(|address| network.contains(&canonical(address))),
             Self::Compare(comparison, right) => value.as_f64().is_some_and(|left| comparison.holds(left, *right)),
             Self::TimePart(part, comparison, right) => {
@@ -93,12 +96,15 @@ impl Matcher {
         }
     }
 
-    /// A text in lower case without which this cannot match, and whether finding it (in the right place) is enough.
-    pub(crate) fn index_literal(&self) -> Option<(TextKind, &str, bool)> {
+    /// Texts in lower case: without one of them this cannot match. With each, whether finding it (in the right place) is
+    /// enough.
+    pub(crate) fn index_literals(&self) -> SmallVec<[(TextKind, &str, bool); 1]> {
+        let part = |text| (TextKind::Contains, text, false);
         match self {
-            Self::Text { kind, literal } => Some((*kind, literal, true)),
-            Self::Glob(glob) => glob.literal().map(|text| (TextKind::Contains, text, false)),
-            _ => None,
+            Self::Text { kind, literal } => smallvec![(*kind, &**literal, true)],
+            Self::Glob(glob) => glob.literal().map(part).into_iter().collect(),
+            Self::Regex(_, needed) => needed.iter().map(|text| part(&**text)).collect(),
+            _ => SmallVec::new(),
         }
     }
 }
@@ -174,7 +180,7 @@ fn compile_value(item: &Item, value: &Literal) -> Result<Vec<Matcher>, Diagnosti
         return Ok(vec![Matcher::FieldRef { field: written, kind, cased: item.has(Modifier::Cased) }]);
     }
     if item.has(Modifier::Re) {
-        return regex(item, &written).map(|regex| vec![Matcher::Regex(regex)]);
+        return regex(item, &written).map(|matcher| vec![matcher]);
     }
     if item.has(Modifier::Cidr) {
         let network = written.parse::<IpNet>().ok().or_else(|| written.parse::<IpAddr>().ok().map(IpNet::from));
@@ -318,13 +324,19 @@ fn finish(parts: Vec<Part>, cased: bool, keyword: bool) -> Matcher {
     }
 }
 
-fn regex(item: &Item, pattern: &str) -> Result<Regex, Diagnostic> {
+fn regex(item: &Item, pattern: &str) -> Result<Matcher, Diagnostic> {
+    let flags = Flags {
+        ignore_case: item.has(Modifier::RegexIgnoreCase),
+        multi_line: item.has(Modifier::RegexMultiline),
+        dot_all: item.has(Modifier::RegexDotAll),
+    };
     RegexBuilder::new(pattern)
-        .case_insensitive(item.has(Modifier::RegexIgnoreCase))
-        .multi_line(item.has(Modifier::RegexMultiline))
-        .dot_matches_new_line(item.has(Modifier::RegexDotAll))
+        .case_insensitive(flags.ignore_case)
+        .multi_line(flags.multi_line)
+        .dot_matches_new_line(flags.dot_all)
         .size_limit(REGEX_BYTES_MAX)
         .build()
+        .map(|regex| Matcher::Regex(regex, required(pattern, flags)))
         .map_err(|error| {
             let reason = match &error {
                 regex::Error::CompiledTooBig(_) => "it would need too much memory; use smaller repetitions".to_owned(),

@@ -3,6 +3,7 @@
 mod compile;
 mod encode;
 mod glob;
+mod required;
 mod value;
 
 pub(crate) use compile::{CompiledItem, Matcher, TextKind, compile_item};

@@ -171,13 +171,12 @@ impl ProgramBuilder {
         if let Some(index) = self.items.get(&text) {
             return *index;
         }
-        let keys: Vec<_> = matchers.iter().map(|prepared| prepared.matcher.index_literal()).collect();
+        let keys = || matchers.iter().map(|prepared| prepared.matcher.index_literals());
+        let found_anywhere = |(kind, text, _): &(TextKind, &str, bool)| text.is_empty() && *kind != TextKind::Exact;
         let item = ProgramItem {
             slot,
-            lazy: keys.iter().any(|key| !matches!(key, Some((_, _, true)))),
-            unindexed: keys
-                .iter()
-                .any(|key| key.is_none_or(|(kind, text, _)| text.is_empty() && kind != TextKind::Exact)),
+            lazy: keys().any(|keys| keys.is_empty() || keys.iter().any(|(_, _, sure)| !sure)),
+            unindexed: keys().any(|keys| keys.is_empty() || keys.iter().any(found_anywhere)),
             matchers: matchers.into(),
         };
         let index = place(self.program.items.len());
@@ -222,16 +221,19 @@ fn place(index: usize) -> u32 {
 }
 
 impl Prepared {
-    /// A guess at how often the literal is met.
+    /// A guess at how often one of its literals is met.
     fn frequency(&self) -> f64 {
-        let Some((kind, literal, _)) = self.matcher.index_literal() else { return 1.0 };
-        let penalty = if COMMON.iter().any(|word| word.contains(literal)) { 20.0 } else { 1.0 };
-        let length = 0.75_f64.powi(i32::try_from(literal.len()).unwrap_or(i32::MAX));
-        penalty
-            * match kind {
-                TextKind::Exact => 0.02 + 0.1 * length,
-                TextKind::StartsWith | TextKind::EndsWith => 0.01 + 0.5 * length,
-                TextKind::Contains => 0.01 + length,
-            }
+        let frequency = |(kind, literal, _): &(TextKind, &str, bool)| {
+            let penalty = if COMMON.iter().any(|word| word.contains(literal)) { 20.0 } else { 1.0 };
+            let length = 0.75_f64.powi(i32::try_from(literal.len()).unwrap_or(i32::MAX));
+            penalty
+                * match kind {
+                    TextKind::Exact => 0.02 + 0.1 * length,
+                    TextKind::StartsWith | TextKind::EndsWith => 0.01 + 0.5 * length,
+                    TextKind::Contains => 0.01 + length,
+                }
+        };
+        let literals = self.matcher.index_literals();
+        if literals.is_empty() { 1.0 } else { literals.iter().map(frequency).sum() }
     }
 }
