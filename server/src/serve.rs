@@ -363,7 +363,7 @@ async fn reload_on_hangup(
         let done = tokio::task::spawn_blocking(move || {
             let mut loaded = rules.load(Timestamp::now());
             let known = feed.durable();
-            detect::warm(&feed, &mut loaded.engine, Position::START, known);
+            detect::warm(&feed, &mut loaded.engine, Position::START, known, detect::recent());
             (rules, loaded, known)
         });
         let Ok((back, loaded, known)) = done.await else {

@@ -16,6 +16,7 @@ mod program;
 mod proof;
 mod snapshot;
 mod window;
+mod windows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

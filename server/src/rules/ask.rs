@@ -201,7 +201,7 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     for event in evidence["events"].as_array().into_iter().flatten() {
         let id = event["id"].as_str().unwrap_or_default();
         let Some(encoded) = event["encoded"].as_str() else {
-            wrong.push(format!("event {id} is no longer in the store"));
+            wrong.push(format!("event {id} is not in the store, no longer or not yet"));
             continue;
         };
         let bytes = STANDARD.decode(encoded).with_context(|| format!("event {id} is not base64"))?;

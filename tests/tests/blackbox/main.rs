@@ -6,5 +6,6 @@ mod demo;
 mod doors;
 mod full_disk;
 mod indicators;
+mod memory;
 mod real_data;
 mod yara;
