@@ -9,21 +9,8 @@ use crate::mapping::MAPPINGS;
 use crate::matching::{Glob, parse_glob};
 
 /// Types of indicators, by the names that rules and lists use. The place is the bit in [`IndicatorTypes`].
-pub const INDICATOR_TYPES: &[&str] = &[
-    "ip",
-    "cidr",
-    "domain",
-    "url",
-    "md5",
-    "sha1",
-    "sha256",
-    "sha512",
-    "email",
-    "ja3",
-    "ja3s",
-    "ja4",
-    "user_agent",
-];
+pub const INDICATOR_TYPES: &[&str] =
+    &["ip", "cidr", "domain", "url", "md5", "sha1", "sha256", "sha512", "email", "ja3", "ja3s", "ja4", "user_agent"];
 
 /// Words for several types.
 pub const INDICATOR_TYPE_GROUPS: &[(&str, &[&str])] = &[

@@ -18,7 +18,8 @@ pub use diagnostic::{Diagnostic, Place, RuleError, Severity};
 pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats, SnapshotError};
 pub use fuzz::fuzz_targets;
 pub use indicator::{
-    INDICATOR_TYPE_GROUPS, INDICATOR_TYPES, IndicatorClaim, IndicatorMatch, IndicatorQuery, IndicatorSource, IndicatorTypes,
+    INDICATOR_TYPE_GROUPS, INDICATOR_TYPES, IndicatorClaim, IndicatorMatch, IndicatorQuery, IndicatorSource,
+    IndicatorTypes,
 };
 pub use load::{load_dir, load_paths, load_paths_with, load_pipelines};
 pub use mapping::{MAPPING_VERSION, MAPPINGS, Mapping};

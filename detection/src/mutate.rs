@@ -6,8 +6,8 @@ use compact_str::CompactString;
 use crate::diagnostic::Place;
 use crate::indicator::IndicatorTypes;
 use crate::rule::{
-    Behaviour, BehaviourKind, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Item, Modifier,
-    RuleKind, RuleSet,
+    Behaviour, BehaviourKind, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule,
+    Item, Modifier, RuleKind, RuleSet,
 };
 
 /// A rule set with one thing changed.
@@ -241,7 +241,9 @@ fn indicator_mutants(
     if types != IndicatorTypes::ALL {
         for name in types.names() {
             let rest = IndicatorTypes::named(name).map_or(types, |one| types.without(one));
-            change(format!("without indicators of the type `{name}`"), &|changed| changed.kind = kind(rest, confidence));
+            change(format!("without indicators of the type `{name}`"), &|changed| {
+                changed.kind = kind(rest, confidence)
+            });
         }
         // A field often holds values of one type only, and then this changes nothing.
         if behaviour.fields.is_empty() {

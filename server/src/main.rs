@@ -11,6 +11,7 @@ mod doors;
 mod health;
 mod hunt;
 mod index;
+mod indicator_rules;
 mod indicators;
 mod ioc;
 mod ioc_query;

@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Journal, Sources, TokenSet, decode};
+use canh_collector::{
+    Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, GeoConfig, Journal, Sources, TokenSet, decode,
+};
 use canh_console::{App, AppParts, Readiness};
 use canh_detection::Engine;
 use canh_messages::Key;
@@ -94,7 +96,15 @@ impl Server {
         let data = &self.config.data;
         let drops = Drops::new(&self.registry)?;
         let settings = DecodeSettings::default();
-        let decoder = Arc::new(move |envelope: &_, position, journal| decode(envelope, position, journal, &settings));
+        let geo = Geo::load(&self.config.collector.geo).context("cannot load places of addresses (`collector.geo`)")?;
+        let decoder = Arc::new({
+            let geo = geo.clone();
+            move |envelope: &_, position, journal| {
+                let mut batch = decode(envelope, position, journal, &settings);
+                geo.enrich(&mut batch.events);
+                batch
+            }
+        });
         let feed = Feed::new(self.journal.clone(), decoder, self.config.collector.feed.cache_bytes, drops.clone());
         let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
@@ -119,13 +129,13 @@ impl Server {
         self.leave_notes(&collector, console_address).await?;
 
         let (reload, reloaded) = mpsc::channel();
-        let (rules, loaded) = self.load_rules().await?;
+        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
+        let (rules, loaded) = self.load_rules(&indicators).await?;
         let (flock, flocks) = watch::channel(loaded.flock());
         let engine = loaded.engine;
         let memory = MemoryFile::new(data);
         let health = Health::load(&*self.state).await?;
         let canaries = Seen::default();
-        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -180,7 +190,7 @@ impl Server {
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
-            desk: Arc::new(Desk),
+            desk: Arc::new(Desk { indicators: indicators.source() }),
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
@@ -190,6 +200,7 @@ impl Server {
             async move { canary_keeper.run(flocks, stop).await }
         });
         tokio::spawn(indicators.reload_on_hangup());
+        tokio::spawn(reload_places_on_hangup(geo, self.config.collector.geo.clone()));
         if let Some(yara) = yara {
             tokio::spawn(yara.reload_on_hangup());
         }
@@ -259,8 +270,9 @@ impl Server {
         Ok(())
     }
 
-    async fn load_rules(&self) -> anyhow::Result<(Rules, Loaded)> {
-        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone());
+    async fn load_rules(&self, indicators: &Indicators) -> anyhow::Result<(Rules, Loaded)> {
+        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone())
+            .with_indicators(indicators.source());
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
             let loaded = rules.load(Timestamp::now());
             (rules, loaded)
@@ -346,6 +358,25 @@ async fn stop_on_signal(stop: CancellationToken) {
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     info!("stopping: no more is received; what has been received is stored first");
     stop.cancel();
+}
+
+/// Reads tables and databases of places again at each SIGHUP. Events that are decoded meanwhile have the old ones.
+async fn reload_places_on_hangup(geo: Geo, config: GeoConfig) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let (geo, config) = (geo.clone(), config.clone());
+        match tokio::task::spawn_blocking(move || geo.reload(&config)).await {
+            Ok(Ok((0, 0))) => (),
+            Ok(Ok((networks, databases))) => info!(networks, databases, "places of addresses are loaded again"),
+            Ok(Err(error)) => {
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "places of addresses do not load; those in force stay"
+                );
+            }
+            Err(_) => error!("loading places of addresses failed; please report it"),
+        }
+    }
 }
 
 /// Compiles the rules again at each SIGHUP. The engine in force goes on meanwhile; the new one is shown the recent

@@ -214,7 +214,8 @@ impl Engine {
     /// others take none.
     pub fn take_claims(&mut self) -> Vec<IndicatorClaim> {
         let claims = self.behaviours.take_claims();
-        let raised = claims.into_iter().filter(|claim| self.rules.get(claim.rule as usize).is_some_and(|rule| rule.raises));
+        let raised =
+            claims.into_iter().filter(|claim| self.rules.get(claim.rule as usize).is_some_and(|rule| rule.raises));
         raised.map(|claim| IndicatorClaim { event: claim.event, value: claim.value }).collect()
     }
 

@@ -70,11 +70,6 @@ impl Indicator {
                 matches.extend(one.proof);
             }
         }
-        (named > 0).then(|| Noticed {
-            time: seen.time,
-            events: vec![EventRef::of(seen.event)],
-            subject: None,
-            matches,
-        })
+        (named > 0).then(|| Noticed { time: seen.time, events: vec![EventRef::of(seen.event)], subject: None, matches })
     }
 }

@@ -120,8 +120,7 @@ pub(super) fn behaviour(hash: RuleHash, source: Source<'_>) -> Result<Rule, Diag
     let is_indicator = matches!(kind, BehaviourKind::Indicator { .. });
     let text = written.timespan.as_deref().or(is_indicator.then_some(INDICATOR_TIMESPAN));
     let text = text.ok_or_else(|| error("correlation", format!("`{}` needs `timespan:`", kind.name())))?;
-    let timespan =
-        duration(text).filter(|span| !span.is_zero()).ok_or_else(|| error("timespan", not_a_time(text)))?;
+    let timespan = duration(text).filter(|span| !span.is_zero()).ok_or_else(|| error("timespan", not_a_time(text)))?;
     let mut group_by = written.group_by.list();
     if is_indicator && group_by.is_empty() {
         group_by.push("host.name".into());
