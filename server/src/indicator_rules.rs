@@ -36,11 +36,22 @@ impl IndicatorSource for Fixed {
 
 /// What the set has of what the rule wants.
 pub(crate) fn matches(set: &IndicatorSet, event: &Event, query: &IndicatorQuery<'_>) -> Vec<IndicatorMatch> {
+    matches_where(set, event, query, &|_| true)
+}
+
+/// The same for some indicators of the set.
+pub(crate) fn matches_where(
+    set: &IndicatorSet,
+    event: &Event,
+    query: &IndicatorQuery<'_>,
+    counts: &dyn Fn(&Indicator) -> bool,
+) -> Vec<IndicatorMatch> {
     let found = set.evaluate_where(event, event.time, Expired::Skip, &|field| query.wants_field(field));
     let wanted = |indicator: &Indicator| {
         query.types.has(indicator.kind.name())
             && indicator.confidence >= query.confidence
             && query.wants_list(&indicator.list)
+            && counts(indicator)
     };
     let matches = found.into_iter().filter(|one| wanted(&one.indicator)).map(|one| IndicatorMatch {
         key: format_compact!("{}\n{}\n{}", one.indicator.list, one.indicator.kind, one.indicator.value),

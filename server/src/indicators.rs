@@ -9,6 +9,7 @@ use canh_ioc::{IndicatorSet, LoadOptions, PrivateAddresses, Report, Stream, load
 use canh_schema::{Event, EventBatch, EventId, Finding, Timestamp};
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::config::DetectionConfig;
@@ -20,6 +21,8 @@ pub(crate) struct Indicators {
     paths: Arc<[PathBuf]>,
     private: PrivateAddresses,
     current: Arc<RwLock<Arc<IndicatorSet>>>,
+    /// Changes when lists were loaded.
+    loaded: Arc<watch::Sender<u64>>,
     metrics: IndicatorMetrics,
 }
 
@@ -54,6 +57,7 @@ impl Indicators {
             paths: config.indicators.clone().into(),
             private: if config.indicators_private { PrivateAddresses::Take } else { PrivateAddresses::Allow },
             current: Arc::new(RwLock::new(Arc::new(load(&[], LoadOptions::default()).set))),
+            loaded: Arc::new(watch::channel(0).0),
             metrics,
         };
         this.reload().await?;
@@ -84,6 +88,7 @@ impl Indicators {
             "indicators are loaded"
         );
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded.set);
+        self.loaded.send_modify(|times| *times += 1);
         Ok(())
     }
 
@@ -97,7 +102,12 @@ impl Indicators {
         }
     }
 
-    fn current(&self) -> Arc<IndicatorSet> {
+    /// Tells that lists were loaded again.
+    pub(crate) fn loaded(&self) -> watch::Receiver<u64> {
+        self.loaded.subscribe()
+    }
+
+    pub(crate) fn current(&self) -> Arc<IndicatorSet> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 

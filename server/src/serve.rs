@@ -39,6 +39,7 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
+use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules};
 use crate::samples::Yara;
@@ -132,10 +133,21 @@ impl Server {
         let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
         let (rules, loaded) = self.load_rules(&indicators).await?;
         let (flock, flocks) = watch::channel(loaded.flock());
+        let (hunting_rules, hunting_ruled) = watch::channel(loaded.indicator_rules());
         let engine = loaded.engine;
         let memory = MemoryFile::new(data);
         let health = Health::load(&*self.state).await?;
         let canaries = Seen::default();
+        let days = self.config.detection.retro_hunt_days;
+        let hunter = Hunter::new(
+            self.events.clone(),
+            self.state.clone(),
+            indicators.clone(),
+            hunting_ruled,
+            Duration::from_secs(u64::from(days) * 86_400),
+            RetroMetrics::new(&self.registry)?,
+            data,
+        );
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -194,7 +206,15 @@ impl Server {
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload, flock));
+        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload, flock, hunting_rules));
+        let hunting = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                if days > 0 {
+                    hunter.run(stop).await;
+                }
+            }
+        });
         tokio::spawn({
             let stop = stop.clone();
             async move { canary_keeper.run(flocks, stop).await }
@@ -221,7 +241,7 @@ impl Server {
         join(detecting).await;
         join(storing).await;
         stop_rest.cancel();
-        let _ = tokio::join!(keeping, reporting, console);
+        let _ = tokio::join!(keeping, reporting, console, hunting);
         info!("everything that was received is stored; stopped");
         Ok(())
     }
@@ -387,6 +407,7 @@ async fn reload_on_hangup(
     state: Arc<dyn StateStore>,
     reload: Sender<(Engine, Position)>,
     flock: watch::Sender<Flock>,
+    hunting: watch::Sender<Arc<Vec<String>>>,
 ) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
@@ -404,6 +425,7 @@ async fn reload_on_hangup(
         rules = back;
         info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
         flock.send_replace(loaded.flock());
+        hunting.send_replace(loaded.indicator_rules());
         let written = match state.put_rule_texts(&loaded.texts).await {
             Ok(()) => state.put_rules_status(loaded.status).await,
             Err(error) => Err(error),

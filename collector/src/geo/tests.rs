@@ -10,16 +10,22 @@ use super::*;
 enum Item {
     Text(&'static str),
     Double(f64),
+    Short(u16),
     Unsigned(u32),
+    Long(u64),
     Map(Vec<(&'static str, Item)>),
 }
 
-use Item::{Double, Map, Text, Unsigned};
+use Item::{Double, Long, Map, Short, Text, Unsigned};
 
 fn control(out: &mut Vec<u8>, kind: u8, len: usize) {
     let (size, more) = if len < 29 { (len, None) } else { (29, Some(len - 29)) };
     let byte = |number: usize| u8::try_from(number).expect("short");
-    if kind < 8 { out.push(kind << 5 | byte(size)) } else { out.extend([byte(size), kind - 7]) }
+    if kind < 8 {
+        out.push(kind << 5 | byte(size))
+    } else {
+        out.extend([byte(size), kind - 7])
+    }
     out.extend(more.map(byte));
 }
 
@@ -31,6 +37,14 @@ fn write(item: &Item, out: &mut Vec<u8>) {
         }
         Double(value) => {
             control(out, 3, 8);
+            out.extend(value.to_be_bytes());
+        }
+        Short(value) => {
+            control(out, 5, 2);
+            out.extend(value.to_be_bytes());
+        }
+        Long(value) => {
+            control(out, 9, 8);
             out.extend(value.to_be_bytes());
         }
         Unsigned(value) => {
@@ -62,11 +76,11 @@ fn database_of(first: u8, record: &Item) -> Vec<u8> {
     out.extend(b"\xab\xcd\xefMaxMind.com");
     let metadata = Map(vec![
         ("node_count", Unsigned(count)),
-        ("record_size", Unsigned(24)),
-        ("ip_version", Unsigned(4)),
-        ("binary_format_major_version", Unsigned(2)),
-        ("binary_format_minor_version", Unsigned(0)),
-        ("build_epoch", Unsigned(1_700_000_000)),
+        ("record_size", Short(24)),
+        ("ip_version", Short(4)),
+        ("binary_format_major_version", Short(2)),
+        ("binary_format_minor_version", Short(0)),
+        ("build_epoch", Long(1_700_000_000)),
         ("database_type", Text("Test-City")),
         ("languages", Map(Vec::new())),
         ("description", Map(Vec::new())),

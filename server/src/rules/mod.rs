@@ -36,6 +36,12 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// Texts of the rules of the kind `indicator`, each with what feeds it.
+    pub(crate) fn indicator_rules(&self) -> Arc<Vec<String>> {
+        let of_kind = |hash| self.status.rules.iter().any(|rule| rule.hash == hash && rule.kind == "indicator");
+        Arc::new(self.texts.iter().filter(|text| of_kind(text.hash)).map(|text| text.text.clone()).collect())
+    }
+
     /// The canaries of these rules.
     pub(crate) fn flock(&self) -> Flock {
         let texts: HashMap<_, _> = self.texts.iter().map(|text| (text.hash, text)).collect();
