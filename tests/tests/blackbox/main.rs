@@ -7,4 +7,5 @@ mod doors;
 mod full_disk;
 mod indicators;
 mod real_data;
+mod retro_hunt;
 mod yara;
