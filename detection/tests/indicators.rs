@@ -8,7 +8,7 @@ use std::sync::Arc;
 use canh_detection::{
     Engine, EngineConfig, IndicatorMatch, IndicatorQuery, IndicatorSource, RuleSet, check_rule, mutate,
 };
-use canh_schema::{Event, FieldMatch, Timestamp, Value, field_by_name};
+use canh_schema::{Event, FieldMatch, Timestamp, Value};
 use serde_json::json;
 
 /// Value, type, list, confidence.
@@ -19,7 +19,7 @@ impl IndicatorSource for Lists {
     fn matches(&self, event: &Event, query: &IndicatorQuery<'_>) -> Vec<IndicatorMatch> {
         let mut found = Vec::new();
         for name in ["source.ip", "destination.ip", "dns.question.name"] {
-            let text = field_by_name(name).and_then(|id| event.get(id)).and_then(Value::as_text);
+            let text = event.attr(name).and_then(Value::as_text);
             let Some(text) = text.filter(|_| query.wants_field(name)) else { continue };
             for (value, kind, list, confidence) in &self.0 {
                 if *value == text && query.types.has(kind) && *confidence >= query.confidence && query.wants_list(list)

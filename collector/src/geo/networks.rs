@@ -78,7 +78,7 @@ impl Networks {
         };
         let country = match written.country {
             Some(code) if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
-                Some(code.to_ascii_uppercase().into())
+                Some(code.to_ascii_uppercase())
             }
             Some(code) => return Err(format!("`country` is two letters such as VN, not `{code}`")),
             None => None,
