@@ -23,7 +23,7 @@ const SAMPLE_LISTS: &str = "indicators.";
 pub(crate) struct Fixed(Arc<IndicatorSet>);
 
 impl Fixed {
-    pub(crate) fn new(set: IndicatorSet) -> Arc<dyn IndicatorSource> {
+    pub(crate) fn source(set: IndicatorSet) -> Arc<dyn IndicatorSource> {
         Arc::new(Self(Arc::new(set)))
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn beside(folder: &Path) -> anyhow::Result<Option<Arc<dyn IndicatorSo
     if let Some(problem) = report.problems.first() {
         anyhow::bail!("{}: {problem}", folder.display());
     }
-    Ok(Some(Fixed::new(set)))
+    Ok(Some(Fixed::source(set)))
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     // The window that was reported may follow others that hold, which are not reported twice in the stream.
     let correlation = CorrelationLimits { every_window: true, ..CorrelationLimits::default() };
     // The lists may have changed since; what matched is in the proof.
-    let indicators = Some(Fixed::new(indicators));
+    let indicators = Some(Fixed::source(indicators));
     let mut engine = Engine::new(set, EngineConfig { correlation, indicators, ..EngineConfig::default() });
     let mut found: Vec<Finding> = Vec::new();
     let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);

@@ -79,7 +79,7 @@ impl Judge {
         let mut engine = self.engine.take().unwrap_or_else(|| {
             // The window that was reported may follow others that hold, which are not reported twice in the stream.
             let correlation = CorrelationLimits { every_window: true, ..CorrelationLimits::default() };
-            let indicators = Some(Fixed::new(of_proof(&case.indicators)));
+            let indicators = Some(Fixed::source(of_proof(&case.indicators)));
             Engine::new(self.set.clone(), EngineConfig { correlation, indicators, ..EngineConfig::default() })
         });
         let mut found = Vec::new();
