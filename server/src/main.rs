@@ -17,6 +17,7 @@ mod ioc;
 mod ioc_query;
 mod memory;
 mod release;
+mod reload;
 mod retro;
 mod rules;
 mod samples;

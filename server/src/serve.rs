@@ -5,18 +5,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use canh_collector::{
-    Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, GeoConfig, Journal, Sources, TokenSet, decode,
-};
+use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode};
 use canh_console::{App, AppParts, Readiness};
-use canh_detection::Engine;
 use canh_messages::Key;
-use canh_schema::{ByteSize, Position, Timestamp};
+use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
 use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
 use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
@@ -28,7 +25,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::canary::{self, Flock, Seen};
+use crate::canary::{self, Seen};
 use crate::cli::ServeArgs;
 use crate::client;
 use crate::config::ServerConfig;
@@ -39,12 +36,13 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
+use crate::reload::{places_on_hangup, rules_on_hangup};
 use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules};
 use crate::samples::Yara;
 use crate::terminal::{self, say};
-use crate::{detect, secret, sources};
+use crate::{secret, sources};
 
 /// File in the data directory with the token that sets up the first user, while there is none.
 const SETUP_FILE: &str = "setup.token";
@@ -206,7 +204,7 @@ impl Server {
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload, flock, hunting_rules));
+        tokio::spawn(rules_on_hangup(rules, feed, self.state.clone(), reload, flock, hunting_rules));
         let hunting = tokio::spawn({
             let stop = stop.clone();
             async move {
@@ -220,7 +218,7 @@ impl Server {
             async move { canary_keeper.run(flocks, stop).await }
         });
         tokio::spawn(indicators.reload_on_hangup());
-        tokio::spawn(reload_places_on_hangup(geo, self.config.collector.geo.clone()));
+        tokio::spawn(places_on_hangup(geo, self.config.collector.geo.clone()));
         if let Some(yara) = yara {
             tokio::spawn(yara.reload_on_hangup());
         }
@@ -378,63 +376,4 @@ async fn stop_on_signal(stop: CancellationToken) {
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     info!("stopping: no more is received; what has been received is stored first");
     stop.cancel();
-}
-
-/// Reads tables and databases of places again at each SIGHUP. Events that are decoded meanwhile have the old ones.
-async fn reload_places_on_hangup(geo: Geo, config: GeoConfig) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        let (geo, config) = (geo.clone(), config.clone());
-        match tokio::task::spawn_blocking(move || geo.reload(&config)).await {
-            Ok(Ok((0, 0))) => (),
-            Ok(Ok((networks, databases))) => info!(networks, databases, "places of addresses are loaded again"),
-            Ok(Err(error)) => {
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "places of addresses do not load; those in force stay"
-                );
-            }
-            Err(_) => error!("loading places of addresses failed; please report it"),
-        }
-    }
-}
-
-/// Compiles the rules again at each SIGHUP. The engine in force goes on meanwhile; the new one is shown the recent
-/// past before it takes over.
-async fn reload_on_hangup(
-    mut rules: Rules,
-    feed: Feed,
-    state: Arc<dyn StateStore>,
-    reload: Sender<(Engine, Position)>,
-    flock: watch::Sender<Flock>,
-    hunting: watch::Sender<Arc<Vec<String>>>,
-) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        let feed = feed.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut loaded = rules.load(Timestamp::now());
-            let known = feed.durable();
-            detect::warm(&feed, &mut loaded.engine, Position::START, known);
-            (rules, loaded, known)
-        });
-        let Ok((back, loaded, known)) = done.await else {
-            error!("loading rules failed; please report it. Rules are not loaded again until the server is restarted");
-            return;
-        };
-        rules = back;
-        info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
-        flock.send_replace(loaded.flock());
-        hunting.send_replace(loaded.indicator_rules());
-        let written = match state.put_rule_texts(&loaded.texts).await {
-            Ok(()) => state.put_rules_status(loaded.status).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
-        }
-        if reload.send((loaded.engine, known)).is_err() {
-            return;
-        }
-    }
 }

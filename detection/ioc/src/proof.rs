@@ -100,7 +100,7 @@ mod tests {
             // What is in no line of the proof.
             let known = Indicator { tags: Vec::new(), severity: None, ..indicator };
             let mut back = indicators_of(&proof(&one));
-            assert_eq!(back, [known.clone()], "list: {list:?}");
+            assert_eq!(back, std::slice::from_ref(&known), "list: {list:?}");
             let mut builder = Builder::new(LoadOptions::default());
             back.drain(..).for_each(|indicator| builder.add_indicator(&indicator));
             assert_eq!(builder.finish().0.iter().collect::<Vec<_>>(), [known], "list: {list:?}");
