@@ -53,7 +53,7 @@ struct Progress {
     left_out: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept {
     directory: PathBuf,
 }

@@ -83,7 +83,7 @@ pub(crate) struct Hunter {
     kept: Kept,
 }
 
-/// What a hunt needs and does not change.
+/// What a hunt looks for.
 struct Task {
     set: Arc<IndicatorSet>,
     new: Arc<HashSet<u64>>,
@@ -131,12 +131,7 @@ impl Hunter {
                     job
                 }
                 None => {
-                    let known = self.kept.known()?;
-                    let new: HashSet<u64> = set
-                        .iter()
-                        .map(|indicator| fingerprint(&indicator))
-                        .filter(|one| !known.contains(one))
-                        .collect();
+                    let new = self.new_ones(&set).await?;
                     if new.is_empty() {
                         return Ok(());
                     }
@@ -158,17 +153,26 @@ impl Hunter {
         }
     }
 
+    /// Those that were never hunted for. A list may have a million, so it is not done where others wait.
+    async fn new_ones(&self, set: &Arc<IndicatorSet>) -> anyhow::Result<HashSet<u64>> {
+        let (kept, set) = (self.kept.clone(), Arc::clone(set));
+        let find = move || {
+            let known = kept.known()?;
+            Ok(set.iter().map(|indicator| fingerprint(&indicator)).filter(|one| !known.contains(one)).collect())
+        };
+        tokio::task::spawn_blocking(find).await?
+    }
+
     /// `false` if the server stops first.
     async fn hunt(&self, mut job: Job, set: Arc<IndicatorSet>, stop: &CancellationToken) -> anyhow::Result<bool> {
         let new = Arc::new(std::mem::take(&mut job.new));
-        let narrow = ioc_query::narrow(set.iter().filter(|indicator| new.contains(&fingerprint(indicator))));
-        let hunt = narrow.and_then(|query| Hunt::parse(&query).ok()).unwrap_or_else(Hunt::all);
-        let task = Task { set, new, hunt };
+        let hunt = question(&set, &new).await?;
+        let mut task = Task { set, new, hunt };
         let mut judge = Judge::new(&task.set, &task.new, &self.rules.borrow().clone());
         let mut told = Instant::now();
         loop {
             let begin = Instant::now();
-            let Some(page) = self.page(&mut job, &task, stop).await else { return Ok(false) };
+            let Some(page) = self.page(&mut job, &mut task, stop).await else { return Ok(false) };
             if page.events.is_empty() && page.next.is_none() {
                 break;
             }
@@ -209,7 +213,7 @@ impl Hunter {
 
     /// The next page, newest first. An hour that cannot be read, however often it is tried, is left out. `None` if the server
     /// stops.
-    async fn page(&self, job: &mut Job, task: &Task, stop: &CancellationToken) -> Option<SearchPage> {
+    async fn page(&self, job: &mut Job, task: &mut Task, stop: &CancellationToken) -> Option<SearchPage> {
         let mut tries = 0;
         loop {
             let range = TimeRange { start: job.from, end: job.to };
@@ -228,7 +232,13 @@ impl Hunter {
                 // What is there is the newest part; with a next page nothing is lost.
                 Ok(page) if page.outcome == Outcome::Complete || page.next.is_some() => return Some(page),
                 Ok(page) => warn!(events = page.events.len(), "the store is too slow for the hunt; trying again"),
-                Err(StoreError::BadRequest { .. }) => return None,
+                Err(error @ StoreError::BadRequest { .. }) => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the store does not take the question; looking at every event"
+                    );
+                    task.hunt = Hunt::all();
+                }
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "the store cannot be searched; trying again");
                 }
@@ -277,6 +287,14 @@ impl Hunter {
         self.metrics.left_out.inc_by(over);
         true
     }
+}
+
+/// The hunt for the new values, if they are few; else every event.
+async fn question(set: &Arc<IndicatorSet>, new: &Arc<HashSet<u64>>) -> anyhow::Result<Hunt> {
+    let (set, new) = (Arc::clone(set), Arc::clone(new));
+    let ask = move || ioc_query::narrow(set.iter().filter(|indicator| new.contains(&fingerprint(indicator))));
+    let narrow = tokio::task::spawn_blocking(ask).await?;
+    Ok(narrow.and_then(|query| Hunt::parse(&query).ok()).unwrap_or_else(Hunt::all))
 }
 
 /// What makes an indicator the same after it was loaded again.
