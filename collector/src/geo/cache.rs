@@ -26,8 +26,8 @@ impl Cache {
     pub(super) fn get(&self, address: IpAddr, find: impl FnOnce() -> Option<Place>) -> Option<Arc<Place>> {
         let mut hasher = FxHasher::default();
         address.hash(&mut hasher);
-        // The high bits are the good ones.
-        let place = (hasher.finish() >> 32) as usize % PLACES;
+        // The hasher puts its good bits at the low end.
+        let place = hasher.finish() as usize % PLACES;
         let slot = self.0.get(place)?;
         if let Some((known, answer)) = &*slot.lock()
             && *known == address

@@ -40,7 +40,7 @@ enum Ranges {
     Many(Vec<String>),
 }
 
-/// Networks by their length and first address.
+/// Networks by their length and fixed bits.
 #[derive(Default)]
 pub(super) struct Networks {
     places: Vec<Place>,
@@ -100,7 +100,7 @@ impl Networks {
                 return Err(format!("there are more than {NETWORKS_MAX} networks"));
             }
             let (family, bits) = self.family(address);
-            family.by_prefix.insert((length, masked(bits, length)), index);
+            family.by_prefix.insert((length, fixed(bits, length)), index);
             if !family.lengths.contains(&length) {
                 family.lengths.push(length);
                 family.lengths.sort_unstable_by(|a, b| b.cmp(a));
@@ -114,7 +114,7 @@ impl Networks {
             IpAddr::V4(_) => (&self.v4, left(address)),
             IpAddr::V6(_) => (&self.v6, left(address)),
         };
-        let index = family.lengths.iter().find_map(|length| family.by_prefix.get(&(*length, masked(bits, *length))))?;
+        let index = family.lengths.iter().find_map(|length| family.by_prefix.get(&(*length, fixed(bits, *length))))?;
         self.places.get(*index)
     }
 
@@ -135,8 +135,9 @@ fn left(address: IpAddr) -> u128 {
     }
 }
 
-fn masked(bits: u128, length: u8) -> u128 {
-    if length == 0 { 0 } else { bits & (u128::MAX << (128 - u32::from(length.min(128)))) }
+/// The fixed bits alone, moved to the low end: keys that differ only in their high bits make a hash table slow.
+fn fixed(bits: u128, length: u8) -> u128 {
+    bits.checked_shr(128 - u32::from(length.min(128))).unwrap_or(0)
 }
 
 /// A network, or an address alone, with the length of what is fixed.
