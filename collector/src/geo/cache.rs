@@ -1,4 +1,4 @@
-//! Answers that were given lately. Addresses come in bursts, and a walk through a database costs about a microsecond.
+//! Answers that were given lately. Addresses come in bursts, and a walk through a database is longer than a look into a table.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
