@@ -209,7 +209,7 @@ impl Detector {
         }
         let before = pending.findings.len();
         engine.evaluate(batch, &mut pending.findings);
-        self.indicators.evaluate(batch, &mut pending.findings);
+        self.indicators.evaluate(batch, engine.take_claims(), &mut pending.findings);
         if let Some(received) = batch.events.first().map(|event| event.received) {
             self.tick(engine, received, pending);
         }

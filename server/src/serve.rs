@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Journal, Sources, TokenSet, decode};
+use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode};
 use canh_console::{App, AppParts, Readiness};
-use canh_detection::Engine;
 use canh_messages::Key;
-use canh_schema::{ByteSize, Position, Timestamp};
+use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
 use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
 use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
@@ -26,7 +25,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::canary::{self, Flock, Seen};
+use crate::canary::{self, Seen};
 use crate::cli::ServeArgs;
 use crate::client;
 use crate::config::ServerConfig;
@@ -37,11 +36,13 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
+use crate::reload::{places_on_hangup, rules_on_hangup};
+use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules};
 use crate::samples::Yara;
 use crate::terminal::{self, say};
-use crate::{detect, secret, sources};
+use crate::{secret, sources};
 
 /// File in the data directory with the token that sets up the first user, while there is none.
 const SETUP_FILE: &str = "setup.token";
@@ -94,7 +95,15 @@ impl Server {
         let data = &self.config.data;
         let drops = Drops::new(&self.registry)?;
         let settings = DecodeSettings::default();
-        let decoder = Arc::new(move |envelope: &_, position, journal| decode(envelope, position, journal, &settings));
+        let geo = Geo::load(&self.config.collector.geo).context("cannot load places of addresses (`collector.geo`)")?;
+        let decoder = Arc::new({
+            let geo = geo.clone();
+            move |envelope: &_, position, journal| {
+                let mut batch = decode(envelope, position, journal, &settings);
+                geo.enrich(&mut batch.events);
+                batch
+            }
+        });
         let feed = Feed::new(self.journal.clone(), decoder, self.config.collector.feed.cache_bytes, drops.clone());
         let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
@@ -119,13 +128,24 @@ impl Server {
         self.leave_notes(&collector, console_address).await?;
 
         let (reload, reloaded) = mpsc::channel();
-        let (rules, loaded) = self.load_rules().await?;
+        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
+        let (rules, loaded) = self.load_rules(&indicators).await?;
         let (flock, flocks) = watch::channel(loaded.flock());
+        let (hunting_rules, hunting_ruled) = watch::channel(loaded.indicator_rules());
         let engine = loaded.engine;
         let memory = MemoryFile::new(data);
         let health = Health::load(&*self.state).await?;
         let canaries = Seen::default();
-        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
+        let days = self.config.detection.retro_hunt_days;
+        let hunter = Hunter::new(
+            self.events.clone(),
+            self.state.clone(),
+            indicators.clone(),
+            hunting_ruled,
+            Duration::from_secs(u64::from(days) * 86_400),
+            RetroMetrics::new(&self.registry)?,
+            data,
+        );
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -180,16 +200,25 @@ impl Server {
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
-            desk: Arc::new(Desk),
+            desk: Arc::new(Desk { indicators: indicators.source() }),
             version: env!("CARGO_PKG_VERSION"),
         });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload, flock));
+        tokio::spawn(rules_on_hangup(rules, feed, self.state.clone(), reload, flock, hunting_rules));
+        let hunting = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                if days > 0 {
+                    hunter.run(stop).await;
+                }
+            }
+        });
         tokio::spawn({
             let stop = stop.clone();
             async move { canary_keeper.run(flocks, stop).await }
         });
         tokio::spawn(indicators.reload_on_hangup());
+        tokio::spawn(places_on_hangup(geo, self.config.collector.geo.clone()));
         if let Some(yara) = yara {
             tokio::spawn(yara.reload_on_hangup());
         }
@@ -210,7 +239,7 @@ impl Server {
         join(detecting).await;
         join(storing).await;
         stop_rest.cancel();
-        let _ = tokio::join!(keeping, reporting, console);
+        let _ = tokio::join!(keeping, reporting, console, hunting);
         info!("everything that was received is stored; stopped");
         Ok(())
     }
@@ -259,8 +288,9 @@ impl Server {
         Ok(())
     }
 
-    async fn load_rules(&self) -> anyhow::Result<(Rules, Loaded)> {
-        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone());
+    async fn load_rules(&self, indicators: &Indicators) -> anyhow::Result<(Rules, Loaded)> {
+        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone())
+            .with_indicators(indicators.source());
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
             let loaded = rules.load(Timestamp::now());
             (rules, loaded)
@@ -346,42 +376,4 @@ async fn stop_on_signal(stop: CancellationToken) {
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     info!("stopping: no more is received; what has been received is stored first");
     stop.cancel();
-}
-
-/// Compiles the rules again at each SIGHUP. The engine in force goes on meanwhile; the new one is shown the recent
-/// past before it takes over.
-async fn reload_on_hangup(
-    mut rules: Rules,
-    feed: Feed,
-    state: Arc<dyn StateStore>,
-    reload: Sender<(Engine, Position)>,
-    flock: watch::Sender<Flock>,
-) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        let feed = feed.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut loaded = rules.load(Timestamp::now());
-            let known = feed.durable();
-            detect::warm(&feed, &mut loaded.engine, Position::START, known, detect::recent());
-            (rules, loaded, known)
-        });
-        let Ok((back, loaded, known)) = done.await else {
-            error!("loading rules failed; please report it. Rules are not loaded again until the server is restarted");
-            return;
-        };
-        rules = back;
-        info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
-        flock.send_replace(loaded.flock());
-        let written = match state.put_rule_texts(&loaded.texts).await {
-            Ok(()) => state.put_rules_status(loaded.status).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
-        }
-        if reload.send((loaded.engine, known)).is_err() {
-            return;
-        }
-    }
 }

@@ -1,12 +1,16 @@
 //! Judges single events and the past for the console, by the text of a rule.
 
+use std::sync::Arc;
+
 use canh_console::desk::{BacktestOutcome, BacktestRun, RuleDesk};
 use canh_detection::backtest::Backtest;
-use canh_detection::{Engine, EngineConfig, RuleSet, RuleSource};
+use canh_detection::{Engine, EngineConfig, IndicatorSource, RuleSet, RuleSource};
 use canh_schema::{Event, Explanation, RuleId};
 
 #[derive(Debug)]
-pub(crate) struct Desk;
+pub(crate) struct Desk {
+    pub(crate) indicators: Arc<dyn IndicatorSource>,
+}
 
 /// Rules read from a text, all of them.
 fn read(text: &str) -> Result<RuleSet, Vec<String>> {
@@ -25,7 +29,8 @@ impl RuleDesk for Desk {
     }
 
     fn backtest(&self, text: &str) -> Result<Box<dyn BacktestRun>, Vec<String>> {
-        Ok(Box::new(Run(Backtest::new(read(text)?))))
+        let config = EngineConfig { indicators: Some(Arc::clone(&self.indicators)), ..EngineConfig::default() };
+        Ok(Box::new(Run(Backtest::new(read(text)?, config))))
     }
 }
 

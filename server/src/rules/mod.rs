@@ -16,7 +16,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use canh_detection::{Engine, EngineConfig, Pipelines, RuleError, load_paths_with, load_pipelines};
+use canh_detection::{Engine, EngineConfig, IndicatorSource, Pipelines, RuleError, load_paths_with, load_pipelines};
 use canh_schema::{RuleId, Timestamp};
 use canh_store::state::{RuleLoadError, RuleStatus, RuleText, RulesStatus};
 use tracing::warn;
@@ -36,6 +36,12 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// Texts of the rules of the kind `indicator`, each with what feeds it.
+    pub(crate) fn indicator_rules(&self) -> Arc<Vec<String>> {
+        let of_kind = |hash| self.status.rules.iter().any(|rule| rule.hash == hash && rule.kind == "indicator");
+        Arc::new(self.texts.iter().filter(|text| of_kind(text.hash)).map(|text| text.text.clone()).collect())
+    }
+
     /// The canaries of these rules.
     pub(crate) fn flock(&self) -> Flock {
         let texts: HashMap<_, _> = self.texts.iter().map(|text| (text.hash, text)).collect();
@@ -57,11 +63,17 @@ pub(crate) struct Rules {
     /// The pipelines that were read last without an error among them.
     pipelines: Option<Arc<Pipelines>>,
     fine: HashMap<PathBuf, String>,
+    /// What rules of the kind `indicator` ask.
+    indicators: Option<Arc<dyn IndicatorSource>>,
 }
 
 impl Rules {
     pub(crate) fn new(paths: Vec<PathBuf>, pipeline_paths: Vec<PathBuf>) -> Self {
-        Self { paths, pipeline_paths, pipelines: None, fine: HashMap::new() }
+        Self { paths, pipeline_paths, pipelines: None, fine: HashMap::new(), indicators: None }
+    }
+
+    pub(crate) fn with_indicators(self, indicators: Arc<dyn IndicatorSource>) -> Self {
+        Self { indicators: Some(indicators), ..self }
     }
 
     /// Pipelines, and what is wrong with their files. If anything is, those loaded before stay in force together.
@@ -122,7 +134,8 @@ impl Rules {
             set.rules.iter().map(|rule| (rule.info.id.clone(), rule.kind.name())).collect();
         // The store and the doors need processors too; more threads than this gain little.
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(4);
-        let engine = Engine::new(set, EngineConfig { threads, ..EngineConfig::default() });
+        let engine =
+            Engine::new(set, EngineConfig { threads, indicators: self.indicators.clone(), ..EngineConfig::default() });
         let mut errors: Vec<RuleLoadError> = engine.problems().iter().map(shown).collect();
         for error in &mut errors {
             if kept.contains(Path::new(&error.file)) {

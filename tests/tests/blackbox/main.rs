@@ -8,4 +8,5 @@ mod full_disk;
 mod indicators;
 mod memory;
 mod real_data;
+mod retro_hunt;
 mod yara;
