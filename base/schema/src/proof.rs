@@ -49,6 +49,9 @@ pub struct Proof {
     pub condition: Explained,
     /// Hashes of the events of the finding, in their order.
     pub event_hashes: Vec<EventHash>,
+    /// For a rule over what is usual: what it remembered of the group before these events, as far as the verdict depends on
+    /// it, in the form of the engine.
+    pub remembered: Option<Box<[u8]>>,
 }
 
 impl Explained {

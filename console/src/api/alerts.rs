@@ -149,6 +149,7 @@ async fn alert_evidence(
         mapping_version: proof.mapping_version,
         finding_id: finding.id.to_string(),
         condition: proof.condition.into(),
+        remembered: proof.remembered.map(|bytes| STANDARD.encode(bytes)),
         events,
     }))
 }

@@ -225,6 +225,9 @@ pub(crate) struct AlertEvidence {
     pub(crate) mapping_version: u32,
     pub(crate) finding_id: String,
     pub(crate) condition: ExplainedView,
+    /// What a rule over what is usual remembered before these events, in the engine's form, base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remembered: Option<String>,
     /// The events in the order of the finding.
     pub(crate) events: Vec<EvidenceEvent>,
 }

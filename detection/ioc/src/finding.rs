@@ -103,6 +103,7 @@ pub fn finding(event: &Event, one: &Match) -> Finding {
         mapping_version: 0,
         condition: Explained::held(&matches),
         event_hashes: vec![EventHash::of(&event.raw)],
+        remembered: None,
     };
     Finding {
         id: finding_id(event, one),

@@ -222,6 +222,7 @@ impl Correlator {
                 events: held.events,
                 subject: Subject::of(event),
                 matches,
+                remembered: None,
             });
         } else if !in_order {
             // A late event completed a window next to one that was reported already.

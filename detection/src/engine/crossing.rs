@@ -60,6 +60,8 @@ pub(super) struct Crossing {
     pub events: Vec<EventRef>,
     pub subject: Subject,
     pub matches: Vec<FieldMatch>,
+    /// See [`Proof::remembered`](canh_schema::Proof::remembered).
+    pub remembered: Option<Box<[u8]>>,
 }
 
 /// A line of the proof of a rule with a memory.

@@ -344,8 +344,10 @@ impl Engine {
             let Some(rule) = self.rules.get(crossing.rule as usize).filter(|rule| rule.raises) else { continue };
             if let Some(out) = out.as_deref_mut() {
                 let condition = Explained::held(&crossing.matches);
-                let Crossing { time, events, subject, matches, .. } = crossing;
-                out.push(finding(&rule.info, subject, time, events, matches, condition));
+                let Crossing { time, events, subject, matches, remembered, .. } = crossing;
+                let mut finding = finding(&rule.info, subject, time, events, matches, condition);
+                finding.proof.remembered = remembered;
+                out.push(finding);
                 self.stats.findings += 1;
             }
         }
@@ -391,6 +393,6 @@ fn finding(
         user: subject.user,
         source_ip: subject.source_ip,
         matches,
-        proof: Proof { mapping_version: MAPPING_VERSION, condition, event_hashes },
+        proof: Proof { mapping_version: MAPPING_VERSION, condition, event_hashes, remembered: None },
     }
 }

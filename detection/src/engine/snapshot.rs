@@ -2,7 +2,7 @@
 //!
 //! A memory belongs to a rule of one id and one hash: when the rule was changed, it begins anew.
 
-use canh_schema::RuleHash;
+use canh_schema::{RuleHash, RuleId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,14 @@ impl Engine {
         let mut out = VERSION.to_le_bytes().to_vec();
         out.extend(bytes(postcard::to_allocvec(&Snapshot { rules: rules.collect() })));
         out
+    }
+
+    /// Gives a rule over what is usual what it remembered of one group, as the proof of a finding keeps it. Answers whether
+    /// there is such a rule and the bytes are of its kind.
+    pub fn recall(&mut self, rule: &RuleId, remembered: &[u8]) -> bool {
+        let place = self.rules.iter().position(|known| known.info.id == *rule);
+        let place = place.and_then(|place| u32::try_from(place).ok());
+        place.is_some_and(|place| self.behaviours.recall(place, remembered))
     }
 
     /// Takes over what an engine remembered, for the rules that are the same here; says for how many.

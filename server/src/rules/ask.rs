@@ -12,7 +12,7 @@ use bytes::Bytes;
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
 use canh_detection::{CorrelationLimits, Engine, EngineConfig, MAPPING_VERSION, RuleSet};
 use canh_ioc::IndicatorSet;
-use canh_schema::{Event, EventBatch, EventHash, Finding, Position, RuleHash, Timestamp};
+use canh_schema::{Event, EventBatch, EventHash, Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::codec;
 use serde_json::{Value, json};
 
@@ -215,6 +215,12 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     // The lists may have changed since; what matched is in the proof.
     let indicators = Some(Fixed::source(indicators));
     let mut engine = Engine::new(set, EngineConfig { correlation, indicators, ..EngineConfig::default() });
+    if let Some(remembered) = evidence["remembered"].as_str() {
+        let bytes = STANDARD.decode(remembered).context("what the rule remembered is not base64")?;
+        if !engine.recall(&RuleId::new(rule_id), &bytes) {
+            wrong.push("what the rule remembered cannot be read by this version".to_owned());
+        }
+    }
     let mut found: Vec<Finding> = Vec::new();
     let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);
     engine.evaluate(&EventBatch { position: Position::new(1), events }, &mut found);

@@ -504,6 +504,8 @@ export interface components {
              * @description Version of the table of field mappings.
              */
             mapping_version: number;
+            /** @description What a rule over what is usual remembered before these events, in the engine's form, base64. */
+            remembered?: string | null;
             /** @description Hash of `rule_text`. */
             rule_hash: string;
             rule_id: string;

@@ -43,6 +43,7 @@ impl Absence {
             time: due,
             events: vec![last.event],
             subject: Some(last.subject.clone()),
+            before: None,
             matches: vec![measured("".into(), "absence", "nothing since", Value::from(received))],
         })
     }

@@ -8,7 +8,7 @@ use canh_schema::Value;
 use serde::{Deserialize, Serialize};
 
 use super::super::crossing::{EventRef, measured};
-use super::{Noticed, Seen, Wanted};
+use super::{Noticed, Seen, State, Wanted};
 use crate::rule::{BehaviourKind, Side};
 
 const HOUR: i64 = 3_600 * 1_000_000_000;
@@ -18,7 +18,7 @@ const MEMORY: u32 = 12;
 /// Empty spans that are filled in at once after a silence; a longer one begins anew.
 const GAP_MAX: i64 = 4 * HOURS as i64;
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Baseline {
     /// By hour of the week; made when the first span is finished.
     hours: Vec<Usual>,
@@ -65,12 +65,15 @@ impl Baseline {
         let span_len = wanted.span.max(1);
         let span = seen.time.div_euclid(span_len);
         let mut low = None;
+        // Once in a span, so that the copy costs nothing.
+        let mut before = self.span.is_some_and(|current| span > current).then(|| self.clone());
         match self.span {
             Some(current) if span < current => return None, // late; its span is finished
             Some(current) if span > current => low = self.finish(current, span, span_len, &params),
             Some(_) => (),
             None => self.span = Some(span),
         }
+        let sum_before = self.sum;
         self.sum += match wanted.behaviour.fields.is_empty() {
             true => 1.0,
             false => seen.first.and_then(Value::as_f64).filter(|value| value.is_finite()).unwrap_or(0.0),
@@ -84,6 +87,7 @@ impl Baseline {
             && self.sum > limit;
         let (what, measured_sum, usual) = match low {
             _ if high => {
+                before = Some(Self { sum: sum_before, ..self.clone() });
                 self.said = true;
                 ("at most", self.sum, limit)
             }
@@ -93,6 +97,7 @@ impl Baseline {
         let field = wanted.behaviour.fields.first().cloned().unwrap_or_default();
         let pattern = compact_str::format_compact!("usually {what} {usual:.1} at this hour of the week");
         Some(Noticed {
+            before: before.map(State::Baseline),
             time: seen.time,
             events: vec![EventRef::of(seen.event)],
             subject: None,

@@ -70,6 +70,12 @@ impl Indicator {
                 matches.extend(one.proof);
             }
         }
-        (named > 0).then(|| Noticed { time: seen.time, events: vec![EventRef::of(seen.event)], subject: None, matches })
+        (named > 0).then(|| Noticed {
+            time: seen.time,
+            events: vec![EventRef::of(seen.event)],
+            subject: None,
+            matches,
+            before: None,
+        })
     }
 }

@@ -124,6 +124,8 @@ struct Noticed {
     /// Of an earlier event, if there is none now.
     subject: Option<Subject>,
     matches: Vec<FieldMatch>,
+    /// What it takes of the state before to notice this again; nothing if the events alone are enough.
+    before: Option<State>,
 }
 
 impl Behaviours {
@@ -188,6 +190,17 @@ impl Behaviours {
     /// The memory of each rule, by its place among the engine's rules.
     pub(super) fn memories(&self) -> impl Iterator<Item = (u32, &Memory)> {
         self.watchers.iter().map(|watcher| (watcher.rule, &watcher.memory))
+    }
+
+    /// Gives the rule the state of one group, as a crossing carries it. Answers whether the bytes are such a state.
+    pub(super) fn recall(&mut self, rule: u32, bytes: &[u8]) -> bool {
+        let Ok((key, group)) = postcard::from_bytes::<(GroupKey, Group)>(bytes) else { return false };
+        let Some(watcher) = self.watchers.iter_mut().find(|watcher| watcher.rule == rule) else { return false };
+        if std::mem::discriminant(&group.state) != std::mem::discriminant(&State::new(watcher.behaviour.kind)) {
+            return false;
+        }
+        watcher.memory.groups.insert(key, group);
+        true
     }
 
     pub(super) fn remember(&mut self, rule: u32, memory: Memory) {
@@ -270,6 +283,10 @@ impl Watcher {
             events: noticed.events,
             subject,
             matches: grouped(&self.behaviour.group_by, key).chain(noticed.matches).collect(),
+            remembered: noticed.before.and_then(|state| {
+                let group = Group { touched: noticed.time, state };
+                postcard::to_allocvec(&(key, group)).ok().map(Vec::into_boxed_slice)
+            }),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::EngineStats;
 use super::super::crossing::{EventRef, measured};
-use super::{Noticed, Seen, Wanted, forget_oldest, hash_of};
+use super::{Noticed, Seen, State, Wanted, forget_oldest, hash_of};
 use crate::rule::BehaviourKind;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -34,7 +34,9 @@ impl NewTerms {
             return None;
         }
         let fields = wanted.behaviour.fields.iter().zip(&seen.values);
+        let before = Self { since: Some(since), seen: last.map(|last| (value, last)).into_iter().collect() };
         Some(Noticed {
+            before: Some(State::NewTerms(before)),
             time: seen.time,
             events: vec![EventRef::of(seen.event)],
             subject: None,

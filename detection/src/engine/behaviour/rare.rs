@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::EngineStats;
 use super::super::crossing::{EventRef, measured};
-use super::{Noticed, Seen, Wanted, forget_oldest, hash_of};
+use super::{Noticed, Seen, State, Wanted, forget_oldest, hash_of};
 use crate::rule::BehaviourKind;
 
 const SLICES: i64 = 8;
@@ -56,11 +56,13 @@ impl Rare {
         if self.said.get(&value).is_some_and(|at| seen.time.saturating_sub(*at) <= wanted.span) {
             return None;
         }
+        let before = self.before(number, value);
         forget_oldest(&mut self.said, wanted.values_max, stats);
         self.said.insert(value, seen.time);
         let total = self.total;
         let fields = wanted.behaviour.fields.iter().zip(&seen.values);
         Some(Noticed {
+            before: Some(State::Rare(before)),
             time: seen.time,
             events: vec![EventRef::of(seen.event)],
             subject: None,
@@ -71,6 +73,24 @@ impl Rare {
                 })
                 .collect(),
         })
+    }
+
+    /// The counts of one value, and of all, before its last event, which is in the slice of this number.
+    fn before(&self, number: i64, value: u64) -> Self {
+        let slices = self.slices.iter().map(|slice| {
+            let last = u32::from(slice.number == number);
+            let count = slice.counts.get(&value).map(|count| count.saturating_sub(last)).filter(|count| *count > 0);
+            Slice {
+                number: slice.number,
+                counts: count.map(|count| (value, count)).into_iter().collect(),
+                total: slice.total.saturating_sub(u64::from(last)),
+            }
+        });
+        Self {
+            slices: slices.collect(),
+            total: self.total.saturating_sub(1),
+            said: self.said.get(&value).map(|at| (value, *at)).into_iter().collect(),
+        }
     }
 
     fn turn(&mut self, number: i64) {

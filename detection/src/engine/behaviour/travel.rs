@@ -53,6 +53,7 @@ impl Travel {
             time: seen.time.max(before.time),
             events: vec![before.event, here.event],
             subject: None,
+            before: None,
             matches: vec![measured(field, "impossible_travel", pattern, value)],
         })
     }

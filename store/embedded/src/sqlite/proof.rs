@@ -1,5 +1,7 @@
 //! The proof of a finding as JSON text, read back to exactly what it was.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use canh_schema::{Compared, ConditionPart, EventHash, Explained, Proof};
 use serde_json::{Value as Json, json};
 
@@ -13,6 +15,7 @@ pub(super) fn proof(proof: &Proof) -> Json {
         "mapping": proof.mapping_version,
         "condition": explained(&proof.condition),
         "hashes": proof.event_hashes.iter().map(|hash| json!(hash.to_string())).collect::<Json>(),
+        "remembered": proof.remembered.as_ref().map(|bytes| STANDARD.encode(bytes)),
     })
 }
 
@@ -22,6 +25,11 @@ pub(super) fn read_proof(json: &Json) -> Option<Proof> {
         mapping_version: u32::try_from(json.get("mapping")?.as_u64()?).ok()?,
         condition: read_explained(json.get("condition")?, 0)?,
         event_hashes: json.get("hashes")?.as_array()?.iter().map(hash).collect::<Option<_>>()?,
+        // Findings of earlier versions have none.
+        remembered: match json.get("remembered").and_then(Json::as_str) {
+            Some(text) => Some(STANDARD.decode(text).ok()?.into()),
+            None => None,
+        },
     })
 }
 

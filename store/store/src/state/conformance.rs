@@ -108,6 +108,7 @@ fn proof(n: u32) -> Proof {
         mapping_version: 1,
         condition: Explained { holds: true, part: ConditionPart::All(vec![not, any, some]) },
         event_hashes: vec![EventHash::of(&n.to_le_bytes())],
+        remembered: Some([0, 255, 7].into()),
     }
 }
 
