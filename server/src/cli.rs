@@ -168,6 +168,14 @@ pub(crate) enum RulesCommand {
     /// Run a rule over the stored past and forecast its alerts
     #[command(after_help = "Example:\n  canh rules backtest rules/linux/ssh-brute-force/rule.yml --since 30d")]
     Backtest(BacktestArgs),
+    /// Run a rule's samples and a backtest, and enable it; exit code 1 if it was not enabled
+    #[command(
+        after_help = "Examples:\n  canh rules enable 5f7c…\n  canh rules enable 5f7c… --since 7d --yes --note 'agreed with the mail team'"
+    )]
+    Enable(EnableArgs),
+    /// Have a rule raise nothing any more
+    #[command(after_help = "Example:\n  canh rules disable 5f7c… --note 'fires on every backup; tuned next week'")]
+    Disable(DisableArgs),
     /// Propose filters for a noisy rule that keep every true positive; exit code 1 if there is none
     #[command(after_help = "Example:\n  canh rules tune 5f7c… --since 30d --rules rules/ --write noise.yml")]
     Tune(crate::rules::tune::TuneArgs),
@@ -249,6 +257,34 @@ pub(crate) struct BacktestArgs {
     /// The result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnableArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Id of a loaded rule
+    pub(crate) rule: String,
+    /// How far back the backtest goes, for example 24h or 30d
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub(crate) since: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DisableArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Id of a loaded rule
+    pub(crate) rule: String,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -84,13 +84,23 @@ impl Client {
         read(self.open(path, &[])?)
     }
 
-    /// The same for a request with a body.
+    /// POST of JSON, the answer as JSON.
+    pub(crate) fn send(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = read(self.open_post(path, body)?)?;
+        serde_json::from_str(&body).context("the server answered something that is not JSON")
+    }
+
+    /// POST of JSON; the server-sent events of the answer until the server or `take` ends it.
     pub(crate) fn follow_post(
         &self,
         path: &str,
         body: &Value,
         take: impl FnMut(&str, &str) -> anyhow::Result<Follow>,
     ) -> anyhow::Result<()> {
+        events(self.open_post(path, body)?, take)
+    }
+
+    fn open_post(&self, path: &str, body: &Value) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         let mut request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -99,11 +109,11 @@ impl Client {
             .header("accept-language", language().tag())
             .send(body.to_string())
             .with_context(|| format!("cannot reach the server at {}; start it with `canh serve`", self.base))?;
-        if !response.status().is_success() {
-            let status = response.status();
-            return Err(refusal(status.as_u16(), &read(response)?));
+        if response.status().is_success() {
+            return Ok(response);
         }
-        events(response, take)
+        let status = response.status();
+        Err(refusal(status.as_u16(), &read(response)?))
     }
 
     /// Follows server-sent events until the server or `take` ends it.

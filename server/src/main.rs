@@ -16,6 +16,7 @@ mod ioc;
 mod ioc_query;
 mod memory;
 mod release;
+mod reload;
 mod rules;
 mod samples;
 mod secret;
@@ -64,6 +65,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Rules(RulesCommand::Explain(args)) => return Ok(verdict(rules::ask::explain(&args)?)),
         Command::Rules(RulesCommand::Backtest(args)) => rules::ask::backtest(&args)?,
+        Command::Rules(RulesCommand::Enable(args)) => return Ok(verdict(rules::decide::enable(&args)?)),
+        Command::Rules(RulesCommand::Disable(args)) => rules::decide::disable(&args)?,
         Command::Rules(RulesCommand::Tune(args)) => return Ok(verdict(rules::tune::run(&args)?)),
         Command::Rules(RulesCommand::Import(args)) => return Ok(verdict(rules::import::run(&args)?)),
         Command::Rules(RulesCommand::Bench { paths, events, top }) => rules::bench::run(&paths, &events, top)?,

@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Journal, Sources, TokenSet, decode};
-use canh_console::{App, AppParts, Readiness};
-use canh_detection::Engine;
+use canh_console::{App, AppParts, Readiness, Settings};
 use canh_messages::Key;
-use canh_schema::{ByteSize, Position, Timestamp};
+use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
 use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
 use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
@@ -22,11 +21,11 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::canary::{self, Flock, Seen};
+use crate::canary::{self, Seen};
 use crate::cli::ServeArgs;
 use crate::client;
 use crate::config::ServerConfig;
@@ -37,11 +36,12 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
+use crate::reload::Reloader;
 use crate::rules::desk::Desk;
-use crate::rules::{Loaded, Rules};
+use crate::rules::{Loaded, Rules, review};
 use crate::samples::Yara;
 use crate::terminal::{self, say};
-use crate::{detect, secret, sources};
+use crate::{secret, sources};
 
 /// File in the data directory with the token that sets up the first user, while there is none.
 const SETUP_FILE: &str = "setup.token";
@@ -121,6 +121,8 @@ impl Server {
         let (reload, reloaded) = mpsc::channel();
         let (rules, loaded) = self.load_rules().await?;
         let (flock, flocks) = watch::channel(loaded.flock());
+        let (places, known_places) = watch::channel(loaded.places());
+        let decided = Arc::new(Notify::new());
         let engine = loaded.engine;
         let memory = MemoryFile::new(data);
         let health = Health::load(&*self.state).await?;
@@ -174,17 +176,20 @@ impl Server {
         });
         let reporting = tokio::spawn(sources::run(senders, self.state.clone(), stop_rest.clone()));
         let readiness = Readiness::default();
-        let app = App::new(AppParts {
+        let parts = AppParts {
             events: self.events.clone(),
             state: self.state.clone(),
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
-            desk: Arc::new(Desk),
+            desk: Arc::new(Desk::new(known_places, decided.clone())),
             version: env!("CARGO_PKG_VERSION"),
-        });
+        };
+        let findings_per_hour = self.config.detection.findings_per_hour.get();
+        let app = App::with_settings(parts, Settings { findings_per_hour, ..Settings::default() });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(reload_on_hangup(rules, feed, self.state.clone(), reload, flock));
+        let reloader = Reloader { rules, feed, state: self.state.clone(), reload, flock, places, decided };
+        tokio::spawn(reloader.run());
         tokio::spawn({
             let stop = stop.clone();
             async move { canary_keeper.run(flocks, stop).await }
@@ -260,9 +265,11 @@ impl Server {
     }
 
     async fn load_rules(&self) -> anyhow::Result<(Rules, Loaded)> {
-        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone());
+        let config = &self.config.detection;
+        let mut rules = Rules::new(config.rules.clone(), config.pipelines.clone(), config.review);
+        let reviews = review::load(&*self.state).await?;
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
-            let loaded = rules.load(Timestamp::now());
+            let loaded = rules.load(Timestamp::now(), &reviews);
             (rules, loaded)
         })
         .await?;
@@ -346,42 +353,4 @@ async fn stop_on_signal(stop: CancellationToken) {
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     info!("stopping: no more is received; what has been received is stored first");
     stop.cancel();
-}
-
-/// Compiles the rules again at each SIGHUP. The engine in force goes on meanwhile; the new one is shown the recent
-/// past before it takes over.
-async fn reload_on_hangup(
-    mut rules: Rules,
-    feed: Feed,
-    state: Arc<dyn StateStore>,
-    reload: Sender<(Engine, Position)>,
-    flock: watch::Sender<Flock>,
-) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        let feed = feed.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut loaded = rules.load(Timestamp::now());
-            let known = feed.durable();
-            detect::warm(&feed, &mut loaded.engine, Position::START, known);
-            (rules, loaded, known)
-        });
-        let Ok((back, loaded, known)) = done.await else {
-            error!("loading rules failed; please report it. Rules are not loaded again until the server is restarted");
-            return;
-        };
-        rules = back;
-        info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
-        flock.send_replace(loaded.flock());
-        let written = match state.put_rule_texts(&loaded.texts).await {
-            Ok(()) => state.put_rules_status(loaded.status).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
-        }
-        if reload.send((loaded.engine, known)).is_err() {
-            return;
-        }
-    }
 }

@@ -123,6 +123,21 @@ messages! {
     ProofMissing = "proof_missing" ("id"),
         en "alert {id} was raised by an older version and has no proof that can be judged again",
         vi "cảnh báo {id} do phiên bản cũ tạo ra nên không có bằng chứng để thẩm định lại";
+    RuleOnlyFeeds = "rule_only_feeds" (),
+        en "this rule raises nothing of its own; decide about the rules that it feeds",
+        vi "luật này không tự tạo cảnh báo; hãy quyết định ở các luật dùng nó";
+    RuleChangedMeanwhile = "rule_changed_meanwhile" (),
+        en "the rule has changed since you looked at it; look at it again",
+        vi "luật đã thay đổi từ khi bạn xem; hãy xem lại";
+    RuleBacktestMissing = "rule_backtest_missing" (),
+        en "no backtest of this rule as it is now has been shown within the last 24 hours; run one first",
+        vi "trong 24 giờ qua chưa chạy thử luật này (bản hiện tại) trên dữ liệu cũ; hãy chạy thử trước";
+    RuleSamplesFail = "rule_samples_fail" ("count"),
+        en "{count} samples of the rule do not do what they should; mend the rule or its samples first",
+        vi "{count} mẫu của luật không cho kết quả như mong đợi; hãy sửa luật hoặc mẫu trước";
+    RuleSamplesUnreadable = "rule_samples_unreadable" ("problem"),
+        en "the samples of the rule cannot be read: {problem}",
+        vi "không đọc được mẫu của luật: {problem}";
     RuleTextInvalid = "rule_text_invalid" ("problems"),
         en "the rule does not load: {problems}",
         vi "luật không nạp được: {problems}";

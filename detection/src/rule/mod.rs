@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canh_schema::RuleInfo;
+use canh_schema::{RuleId, RuleInfo};
 use compact_str::CompactString;
+use rustc_hash::FxHashSet;
 
 pub use behaviour::{BEHAVIOURS, Behaviour, BehaviourKind, Side};
 pub(crate) use locate::Source;
@@ -34,6 +35,8 @@ pub struct RuleSet {
     pub warnings: Vec<RuleError>,
     /// What changes rules that are added.
     pub pipelines: Arc<Pipelines>,
+    /// If some are held back: those that raise findings. The others only feed these.
+    pub raising: Option<FxHashSet<RuleId>>,
 }
 
 impl RuleSet {

@@ -88,9 +88,19 @@ pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<()> {
         let rule = client.get(&format!("/api/v1/rules/{}", args.rule), &[])?;
         rule["text"].as_str().context("the server has no text of this rule")?.to_owned()
     };
+    let result = run_backtest(&client, &text, &args.since)?;
+    if args.json {
+        println!("{result}");
+    } else {
+        print_backtest(&result);
+    }
+    Ok(())
+}
+
+/// Has the server run a rule over the past, with progress on a terminal.
+pub(super) fn run_backtest(client: &Client, text: &str, since: &str) -> anyhow::Result<Value> {
     let now = Timestamp::now();
-    let request =
-        json!({"text": text, "from": now.saturating_sub(span(&args.since)?).to_string(), "to": now.to_string()});
+    let request = json!({"text": text, "from": now.saturating_sub(span(since)?).to_string(), "to": now.to_string()});
     let progress = std::io::stderr().is_terminal();
     let mut result = None;
     client.follow_post("/api/v1/rules/backtest", &request, |name, data| {
@@ -113,16 +123,10 @@ pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<()> {
     if progress {
         eprint!("\r\x1b[K");
     }
-    let result = result.context("the server ended the run without a result")?;
-    if args.json {
-        println!("{result}");
-    } else {
-        print_backtest(&result);
-    }
-    Ok(())
+    result.context("the server ended the run without a result")
 }
 
-fn print_backtest(result: &Value) {
+pub(super) fn print_backtest(result: &Value) {
     let text = |value: &Value| safe(value.as_str().unwrap_or_default()).into_owned();
     println!(
         "{} to {}: {} events read, {} matter, {} findings, {} alerts ({:.1} a day)",
@@ -138,7 +142,16 @@ fn print_backtest(result: &Value) {
         println!("warning: {} events or pages were left out, so the result is too small", result["left_out"]);
     }
     for day in result["days"].as_array().into_iter().flatten() {
-        println!("  {}  {:>6} findings {:>6} alerts", text(&day["day"]), day["findings"], day["alerts"]);
+        if day["findings"] != 0 {
+            println!("  24 h from {}  {:>6} findings {:>6} alerts", text(&day["from"]), day["findings"], day["alerts"]);
+        }
+    }
+    let (busiest, budget) = (result["hour_findings_max"].as_u64(), result["findings_per_hour"].as_u64());
+    if busiest > budget {
+        println!(
+            "warning: {} findings in one hour; more than {} are counted and not kept",
+            result["hour_findings_max"], result["findings_per_hour"]
+        );
     }
     for example in result["examples"].as_array().into_iter().flatten().take(5) {
         let named = |name: &str| text(&example[name]);

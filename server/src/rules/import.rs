@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use canh_detection::{MAPPINGS, RuleKind, RuleSource, load_dir};
 
+use super::review::{MARKER, MARKER_TEXT};
 use crate::cli::ImportArgs;
 use crate::client::Client;
 use crate::terminal::safe_lines;
@@ -38,6 +39,8 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
         println!("does not load: {}", safe_lines(&error.to_string()));
     }
     let copied = copy(&args.from, &args.into)?;
+    let marker = args.into.join(MARKER);
+    fs::write(&marker, MARKER_TEXT).with_context(|| format!("cannot write `{}`", marker.display()))?;
     println!(
         "{} rules load, {} do not; {copied} files are in `{}`",
         set.rules.len(),
@@ -49,6 +52,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
         Some(_) => report("have no source here: no event of their kind has come", &sourceless),
         None => println!("no server answers at this data directory, so it is not known which rules have a source here"),
     }
+    println!("they raise nothing until they are enabled, on the Rules page or with `canh rules enable`");
     println!(
         "start the server with `--rules {}`, or send it SIGHUP if it has this directory already",
         args.into.display()

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::state::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertFilter, AlertId, AlertList, AlertRecord, ApiToken, ApiTokenId,
-    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleText, RulesOverview, RulesStatus, SecretHash,
-    Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleReview, RuleText, RulesOverview, RulesStatus,
+    SecretHash, Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -308,6 +308,15 @@ impl StateStore for SqliteState {
     async fn put_rule_health(&self, health: &[(RuleId, RuleHealth)]) -> Result<(), StateError> {
         let health = health.to_vec();
         self.write(move |db| rule::put_health(db, &health)).await
+    }
+
+    async fn put_rule_review(&self, rule: &RuleId, review: RuleReview) -> Result<(), StateError> {
+        let rule = rule.clone();
+        self.write(move |db| rule::put_review(db, &rule, &review)).await
+    }
+
+    async fn rule_reviews(&self) -> Result<Vec<(RuleId, RuleReview)>, StateError> {
+        self.read(|db| rule::reviews(db)).await
     }
 
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError> {

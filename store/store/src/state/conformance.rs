@@ -8,9 +8,9 @@ use compact_str::CompactString;
 
 use super::{
     AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CanaryHop,
-    CloseReason, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, Role, RuleHealth,
-    RuleLoadError, RuleStatus, RuleText, RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError,
-    StateStore, Theme, UserState,
+    CloseReason, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, ReviewedBacktest, Role,
+    RuleDecision, RuleHealth, RuleLoadError, RuleReview, RuleState, RuleStatus, RuleText, RulesStatus, SecretHash,
+    Session, SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
 };
 
 /// Text that breaks whoever puts values into a language instead of beside it.
@@ -39,6 +39,7 @@ pub async fn run<S: StateStore>(open: impl AsyncFn() -> S) {
     senders_add_up(open().await).await;
     forged_senders_are_forgotten(open().await).await;
     rules_are_listed_with_their_findings(open().await).await;
+    decisions_about_rules_are_kept(open().await).await;
     texts_of_rules_are_kept_by_their_hash(open().await).await;
     hostile_texts_come_back_unchanged(open().await).await;
 }
@@ -430,6 +431,7 @@ async fn rules_are_listed_with_their_findings(state: impl StateStore) {
         kind: "event_count".into(),
         quiet: id == "r1",
         samples: 3,
+        needs_review: id == "r2",
     };
     let error = RuleLoadError { file: HOSTILE.to_owned(), line: Some(3), column: None, message: "no title".to_owned() };
     let gone = RulesStatus { loaded_at: at(1), rules: vec![rule("gone", "gone")], errors: vec![error.clone()] };
@@ -441,15 +443,67 @@ async fn rules_are_listed_with_their_findings(state: impl StateStore) {
     let overview = state.rules_status().await.expect("read").expect("is there");
     assert_eq!((overview.loaded_at, &overview.errors), (at(2), &vec![error]));
     let rules: Vec<_> =
-        overview.rules.iter().map(|(rule, count, _)| (rule.clone(), count.findings, count.last_found)).collect();
+        overview.rules.iter().map(|one| (one.rule.clone(), one.count.findings, one.count.last_found)).collect();
     assert_eq!(rules, [(rule("r1", "a"), 2, Some(at(4))), (rule("r2", "b"), 0, None)]);
 
     let health = RuleHealth { canary: Some((at(9), CanaryHop::Rule)), suppressed: 7, suppressed_last: Some(at(8)) };
     state.put_rule_health(&[(RuleId::new("r1"), RuleHealth::default())]).await.expect("put");
     state.put_rule_health(&[(RuleId::new("r1"), health.clone())]).await.expect("put");
     let overview = state.rules_status().await.expect("read").expect("is there");
-    let kept: Vec<RuleHealth> = overview.rules.into_iter().map(|(_, _, health)| health).collect();
+    let kept: Vec<RuleHealth> = overview.rules.into_iter().map(|one| one.health).collect();
     assert_eq!(kept, [health, RuleHealth::default()]);
+}
+
+async fn decisions_about_rules_are_kept(state: impl StateStore) {
+    let status = |hash: &str| RulesStatus {
+        loaded_at: at(1),
+        rules: vec![RuleStatus {
+            id: RuleId::new(HOSTILE),
+            title: "t".into(),
+            level: Level::Low,
+            tags: Vec::new(),
+            file: "x.yml".to_owned(),
+            hash: RuleHash::of(hash.as_bytes()),
+            kind: "event".into(),
+            quiet: false,
+            samples: 0,
+            needs_review: true,
+        }],
+        errors: Vec::new(),
+    };
+    let seen = async || state.rules_status().await.expect("read").expect("is there").rules.remove(0);
+    state.put_rules_status(status("one")).await.expect("put");
+    let record = seen().await;
+    assert_eq!((record.state(), record.changed(), record.review), (RuleState::NeedsReview, false, None));
+
+    let enabled = RuleReview {
+        decision: RuleDecision::Enabled,
+        hash: RuleHash::of(b"one"),
+        who: "an".into(),
+        at: at(5),
+        note: None,
+        backtest: Some(ReviewedBacktest { from: at(1), to: at(4), alerts: 3, alerts_per_day: 0.25 }),
+    };
+    state.put_rule_review(&RuleId::new(HOSTILE), enabled.clone()).await.expect("put");
+    let record = seen().await;
+    assert_eq!((record.state(), record.changed(), record.review), (RuleState::Enabled, false, Some(enabled.clone())));
+    // A decision outlives the rule's text, and the list of rules.
+    state.put_rules_status(status("two")).await.expect("put");
+    let record = seen().await;
+    assert_eq!((record.state(), record.changed()), (RuleState::Enabled, true));
+
+    let disabled = RuleReview {
+        decision: RuleDecision::Disabled,
+        hash: RuleHash::of(b"two"),
+        note: Some(HOSTILE.to_owned()),
+        backtest: None,
+        ..enabled.clone()
+    };
+    state.put_rule_review(&RuleId::new(HOSTILE), disabled.clone()).await.expect("put");
+    assert_eq!(seen().await.state(), RuleState::Disabled);
+    assert_eq!(state.rule_reviews().await.expect("read"), [(RuleId::new(HOSTILE), disabled.clone())]);
+    let id = RuleId::new(HOSTILE);
+    assert_eq!(state.audit_log(9).await.expect("log"), [disabled.audit(&id), enabled.audit(&id)]);
 }
 
 async fn texts_of_rules_are_kept_by_their_hash(state: impl StateStore) {
