@@ -7,4 +7,6 @@ mod doors;
 mod full_disk;
 mod indicators;
 mod real_data;
+mod rule_review;
+mod rule_tune;
 mod yara;
