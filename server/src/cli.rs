@@ -91,6 +91,9 @@ pub(crate) struct ServeArgs {
     /// Directory or file with Sigma rules; may be given several times
     #[arg(long, value_name = "PATH")]
     pub(crate) rules: Vec<PathBuf>,
+    /// Directory or file with YARA rules, for files that are sent to be scanned; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) yara: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     config.data = args.data.clone().unwrap_or(config.data);
     config.console.listen = args.listen.unwrap_or(config.console.listen);
     config.detection.rules.extend(args.rules.iter().cloned());
+    config.detection.yara.extend(args.yara.iter().cloned());
     config.check()?;
     let filter = tracing_subscriber::EnvFilter::try_from_env("CANH_LOG").unwrap_or_else(|_| "info,tantivy=warn".into());
     let ansi = terminal::wants_colours(&std::io::stderr());
