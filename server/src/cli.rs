@@ -70,11 +70,34 @@ pub(crate) enum Command {
     },
 }
 
+/// Something on the command line that cannot be used; the program ends with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUse(pub(crate) String);
+
+/// # Errors
+///
+/// The first of these paths that is not there.
+pub(crate) fn must_exist<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), WrongUse> {
+    match paths.into_iter().find(|path| !path.exists()) {
+        Some(path) => Err(WrongUse(format!("there is no `{}`", path.display()))),
+        None => Ok(()),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
     /// Data directory of the server
     #[arg(long, value_name = "DIR", default_value = "data", env = "CANH_DATA")]
     pub(crate) data: PathBuf,
+}
+
+/// Pipelines for rules that are read from files.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct PipelineArgs {
+    /// A pipeline (pySigma's format) that changes the rules first, or a directory of them; may be given again
+    #[arg(long = "pipeline", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -159,9 +182,8 @@ pub(crate) enum RulesCommand {
         /// Directories or files
         #[arg(required = true)]
         paths: Vec<PathBuf>,
-        /// A pipeline (pySigma's format) that changes the rules first, or a directory of them; may be given again
-        #[arg(long = "pipeline", value_name = "PATH")]
-        pipelines: Vec<PathBuf>,
+        #[command(flatten)]
+        pipelines: PipelineArgs,
     },
     /// Say why a rule holds for an event, or why it does not; exit code 1 if it does not
     #[command(
@@ -197,6 +219,8 @@ pub(crate) enum RulesCommand {
         /// Rules that are listed
         #[arg(long, default_value_t = 20)]
         top: usize,
+        #[command(flatten)]
+        pipelines: PipelineArgs,
     },
     /// Run the samples beside each rule; with --mutate, also look for parts of a rule that no sample proves
     #[command(
@@ -209,6 +233,8 @@ pub(crate) enum RulesCommand {
         /// Change each condition of each rule and see whether a sample notices
         #[arg(long)]
         mutate: bool,
+        #[command(flatten)]
+        pipelines: PipelineArgs,
     },
 }
 
@@ -246,6 +272,9 @@ pub(crate) struct ExplainArgs {
     /// Log format of the raw records; without it, it is found out
     #[arg(long)]
     pub(crate) format: Option<String>,
+    /// With a rule file; a loaded rule was changed by the server's
+    #[command(flatten)]
+    pub(crate) pipelines: PipelineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +289,9 @@ pub(crate) struct BacktestArgs {
     /// The result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// With a rule file; a loaded rule was changed by the server's
+    #[command(flatten)]
+    pub(crate) pipelines: PipelineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -299,6 +331,9 @@ pub(crate) struct ImportArgs {
     /// Directory that they are copied into, unchanged
     #[arg(long, value_name = "DIR", default_value = "rules/imported")]
     pub(crate) into: PathBuf,
+    /// The report is about the rules as these change them; the files stay as they are
+    #[command(flatten)]
+    pub(crate) pipelines: PipelineArgs,
 }
 
 #[derive(Debug, Subcommand)]

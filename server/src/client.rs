@@ -181,11 +181,26 @@ fn read(response: ureq::http::Response<ureq::Body>) -> anyhow::Result<String> {
     Ok(body)
 }
 
+/// What the server does not do, in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    status: u16,
+    message: String,
+}
+
+impl Refused {
+    /// A query or a parameter that it cannot read, which comes from the command line.
+    pub(crate) fn is_wrong_use(&self) -> bool {
+        self.status == 400
+    }
+}
+
 /// The server's own message.
 fn refusal(status: u16, body: &str) -> anyhow::Error {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
     let Some(message) = parsed["message"].as_str() else {
         return anyhow!("the server answered {status}: {}", body.chars().take(200).collect::<String>());
     };
-    anyhow!("{message}")
+    Refused { status, message: message.to_owned() }.into()
 }

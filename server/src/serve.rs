@@ -175,7 +175,7 @@ impl Server {
             let stop = stop_rest.clone();
             async move { keeper.run(stop).await }
         });
-        let reporting = tokio::spawn(sources::run(senders, self.state.clone(), stop_rest.clone()));
+        let reporting = tokio::spawn(sources::run(senders, self.state.clone(), data.clone(), stop_rest.clone()));
         let readiness = Readiness::default();
         let parts = AppParts {
             events: self.events.clone(),

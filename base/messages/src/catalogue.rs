@@ -190,6 +190,15 @@ messages! {
     DoctorNoPageAdvice = "doctor_no_page_advice" (),
         en "run `./dev web`, then build again",
         vi "hãy chạy `./dev web` rồi biên dịch lại";
+    HuntNothingInRange = "hunt_nothing_in_range" ("from", "to", "time"),
+        en "no event matches from {from} to {to}; the newest that does is of {time}, so look further with --since or --to",
+        vi "không có sự kiện nào khớp từ {from} đến {to}; sự kiện khớp mới nhất là lúc {time}, hãy mở rộng bằng --since hoặc --to";
+    HuntNothingMatches = "hunt_nothing_matches" ("time"),
+        en "no event matches, whatever its time; the newest event of all is of {time}",
+        vi "không có sự kiện nào khớp ở bất kỳ thời điểm nào; sự kiện mới nhất trong kho là lúc {time}";
+    HuntStoreEmpty = "hunt_store_empty" (),
+        en "there are no events at all; `canh doctor` says whether anything is sent here",
+        vi "chưa có sự kiện nào; `canh doctor` cho biết có nguồn nào đang gửi về không";
     DoctorRules = "doctor_rules" ("count"),
         en "{count} detection rules are loaded",
         vi "đã nạp {count} luật phát hiện";

@@ -17,6 +17,9 @@ impl RuleSet {
         loop {
             let broken: Vec<(usize, RuleError)> = self.broken_correlations();
             if broken.is_empty() {
+                if self.pipe() {
+                    continue;
+                }
                 self.hash_wholes();
                 return;
             }
@@ -93,15 +96,14 @@ impl RuleSet {
     pub fn whole_text(&self, index: usize) -> String {
         let mut parts: Vec<Arc<str>> = Vec::new();
         self.gather(index, &mut parts);
-        let mut text = String::new();
-        for part in parts {
-            if !text.is_empty() {
-                text.push_str("\n---\n");
-            }
-            text.push_str(part.trim_end());
-        }
-        text.push('\n');
-        text
+        joined(&parts)
+    }
+
+    /// The same for all rules together, each part once. [`from_record`](Self::from_record) reads it.
+    pub fn record(&self) -> String {
+        let mut parts: Vec<Arc<str>> = Vec::new();
+        (0..self.rules.len()).for_each(|index| self.gather(index, &mut parts));
+        joined(&parts)
     }
 
     fn gather(&self, index: usize, parts: &mut Vec<Arc<str>>) {
@@ -185,6 +187,18 @@ impl RuleSet {
         }
         narrowed
     }
+}
+
+fn joined(parts: &[Arc<str>]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        if !text.is_empty() {
+            text.push_str("\n---\n");
+        }
+        text.push_str(part.trim_end());
+    }
+    text.push('\n');
+    text
 }
 
 impl Filter {

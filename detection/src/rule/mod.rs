@@ -7,6 +7,7 @@ mod link;
 mod locate;
 mod modifier;
 mod parse;
+mod piped;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,6 +98,8 @@ pub struct Rule {
     pub at: Place,
     /// The documents that it was read from, so that a finding can be judged again when the file has changed.
     pub text: Arc<str>,
+    /// Pipelines have changed it. Those of rules over other rules do so when these are known.
+    pub is_piped: bool,
 }
 
 #[derive(Clone, Debug)]

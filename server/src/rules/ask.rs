@@ -16,7 +16,7 @@ use canh_store::codec;
 use serde_json::{Value, json};
 
 use super::show;
-use crate::cli::{BacktestArgs, ExplainArgs, VerifyArgs};
+use crate::cli::{BacktestArgs, ExplainArgs, PipelineArgs, VerifyArgs};
 use crate::client::{Client, Follow};
 use crate::hunt::span;
 use crate::terminal::{colours, safe, safe_lines};
@@ -55,13 +55,7 @@ fn explain_file(args: &ExplainArgs) -> anyhow::Result<bool> {
     let raw = fs::read(&args.event).with_context(|| {
         format!("cannot read `{}`; with a rule file, give a file with raw records instead of an id", args.event)
     })?;
-    let mut set = RuleSet::from_text(&args.rule, &text);
-    set.link();
-    anyhow::ensure!(
-        set.errors.is_empty(),
-        "{}",
-        set.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    );
+    let set = read_file(&args.rule, &text, &args.pipelines)?;
     let mut envelope = Envelope::new(Door::Import, Timestamp::now(), Framing::Lines, Bytes::from(raw));
     envelope.format = args.format.as_deref().map(Into::into);
     let batch = decode(&envelope, Position::new(1), 1, &DecodeSettings::default());
@@ -80,10 +74,23 @@ fn explain_file(args: &ExplainArgs) -> anyhow::Result<bool> {
     Ok(holds)
 }
 
+/// The rules of a file, changed by these pipelines.
+fn read_file(path: &str, text: &str, pipelines: &PipelineArgs) -> anyhow::Result<RuleSet> {
+    let mut set = RuleSet::with_pipelines(super::pipelines(pipelines)?);
+    set.add_text(path, text);
+    set.link();
+    let problems: Vec<String> = set.errors.iter().map(ToString::to_string).collect();
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("\n"));
+    anyhow::ensure!(!set.rules.is_empty(), "there is no rule in `{path}`");
+    Ok(set)
+}
+
 pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<()> {
     let client = Client::of(&args.data.data)?;
     let text = if Path::new(&args.rule).is_file() {
-        fs::read_to_string(&args.rule).with_context(|| format!("cannot read `{}`", args.rule))?
+        let text = fs::read_to_string(&args.rule).with_context(|| format!("cannot read `{}`", args.rule))?;
+        // The server reads it as it reads its own records: with what changed it.
+        read_file(&args.rule, &text, &args.pipelines)?.record()
     } else {
         let rule = client.get(&format!("/api/v1/rules/{}", args.rule), &[])?;
         rule["text"].as_str().context("the server has no text of this rule")?.to_owned()

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use canh_detection::{MAPPINGS, RuleKind, RuleSource, load_dir};
+use canh_detection::{MAPPINGS, RuleKind, RuleSource, load_paths_with};
 
 use super::review::{MARKER, MARKER_TEXT};
-use crate::cli::ImportArgs;
+use crate::cli::{ImportArgs, WrongUse};
 use crate::client::Client;
 use crate::terminal::safe_lines;
 
@@ -20,8 +20,10 @@ struct Seen(Option<BTreeMap<&'static str, BTreeSet<String>>>);
 
 /// `true` if every rule loads.
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
-    anyhow::ensure!(args.from.is_dir(), "there is no directory `{}`", args.from.display());
-    let set = load_dir(&args.from);
+    if !args.from.is_dir() {
+        return Err(WrongUse(format!("there is no directory `{}`", args.from.display())).into());
+    }
+    let set = load_paths_with([&args.from], super::pipelines(&args.pipelines)?);
     let seen = Seen::ask(&args.data.data);
     let mut unmapped: BTreeMap<String, u64> = BTreeMap::new();
     let mut sourceless: BTreeMap<String, u64> = BTreeMap::new();

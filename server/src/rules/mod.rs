@@ -27,6 +27,7 @@ use self::desk::Places;
 use self::proving::Canary;
 use self::review::{Policy, Reviews};
 use crate::canary::Flock;
+use crate::cli::{PipelineArgs, must_exist};
 use crate::config::ReviewPolicy;
 use crate::terminal::safe_lines;
 
@@ -191,11 +192,22 @@ fn shown(error: &RuleError) -> RuleLoadError {
     }
 }
 
+/// Pipelines that are named on the command line.
+///
+/// # Errors
+///
+/// A path that is not there; otherwise what is wrong with them, because without them the rules would be others.
+pub(crate) fn pipelines(args: &PipelineArgs) -> anyhow::Result<Arc<Pipelines>> {
+    must_exist(&args.paths)?;
+    let loaded = load_pipelines(&args.paths);
+    let problems: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
+    anyhow::ensure!(problems.is_empty(), "a pipeline cannot be used:\n{}", problems.join("\n"));
+    Ok(Arc::new(loaded))
+}
+
 /// `canh rules check`: `true` if all rules load.
 pub(crate) fn check(paths: &[PathBuf], pipelines: &[PathBuf]) -> anyhow::Result<bool> {
-    for path in paths.iter().chain(pipelines) {
-        anyhow::ensure!(path.exists(), "there is no `{}`", path.display());
-    }
+    must_exist(paths.iter().chain(pipelines))?;
     let set = load_paths_with(paths, Arc::new(load_pipelines(pipelines)));
     let warnings: Vec<String> = set.warnings.iter().map(ToString::to_string).collect();
     let engine = Engine::new(set, EngineConfig::default());

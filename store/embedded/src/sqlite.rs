@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::state::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertFilter, AlertId, AlertList, AlertRecord, ApiToken, ApiTokenId,
-    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleReview, RuleText, RulesOverview, RulesStatus,
-    SecretHash, Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    AuditEntry, DemoRun, FindingsPut, NewUser, Preferences, RuleHealth, RuleReview, RuleText, RulesOverview,
+    RulesStatus, SecretHash, Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -290,6 +290,14 @@ impl StateStore for SqliteState {
 
     async fn sources(&self) -> Result<Vec<SourceRecord>, StateError> {
         self.read(|db| source::sources(db)).await
+    }
+
+    async fn put_demo_run(&self, run: DemoRun) -> Result<(), StateError> {
+        self.write(move |db| source::put_demo_run(db, run)).await
+    }
+
+    async fn demo_run(&self) -> Result<Option<DemoRun>, StateError> {
+        self.read(|db| source::demo_run(db)).await
     }
 
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {

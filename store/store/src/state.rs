@@ -27,7 +27,7 @@ pub use rule::{
     CanaryHop, ReviewedBacktest, RuleCount, RuleDecision, RuleHealth, RuleLoadError, RuleRecord, RuleReview, RuleState,
     RuleStatus, RuleText, RulesOverview, RulesStatus,
 };
-pub use source::{SourceKind, SourceRecord, SourceReport};
+pub use source::{DemoRun, SourceKind, SourceRecord, SourceReport};
 
 /// Findings per alert whose time and events are kept; of older ones only the count remains.
 pub const FINDINGS_PER_ALERT_MAX: usize = 100;
@@ -176,6 +176,12 @@ pub trait StateStore: Send + Sync + 'static {
 
     /// Every sender, the one heard of most recently first.
     async fn sources(&self) -> Result<Vec<SourceRecord>, StateError>;
+
+    /// Remembers when the demo was played, in place of an earlier time.
+    async fn put_demo_run(&self, run: DemoRun) -> Result<(), StateError>;
+
+    /// `None` if it never was.
+    async fn demo_run(&self) -> Result<Option<DemoRun>, StateError>;
 
     /// Replaces the list of loaded rules.
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError>;

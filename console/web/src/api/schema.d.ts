@@ -471,7 +471,7 @@ export interface components {
             silent_after_s: number;
         };
         /** @enum {string} */
-        AgentStatus: "online" | "silent";
+        AgentStatus: "online" | "silent" | "demo";
         AgentView: {
             /**
              * Format: int64

@@ -8,9 +8,9 @@ use compact_str::CompactString;
 
 use super::{
     AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CanaryHop,
-    CloseReason, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, ReviewedBacktest, Role,
-    RuleDecision, RuleHealth, RuleLoadError, RuleReview, RuleState, RuleStatus, RuleText, RulesStatus, SecretHash,
-    Session, SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
+    CloseReason, DemoRun, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences,
+    ReviewedBacktest, Role, RuleDecision, RuleHealth, RuleLoadError, RuleReview, RuleState, RuleStatus, RuleText,
+    RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
 };
 
 /// Text that breaks whoever puts values into a language instead of beside it.
@@ -38,6 +38,7 @@ pub async fn run<S: StateStore>(open: impl AsyncFn() -> S) {
     filters_mean_what_they_say(open().await).await;
     senders_add_up(open().await).await;
     forged_senders_are_forgotten(open().await).await;
+    senders_of_the_demo_are_known(open().await).await;
     rules_are_listed_with_their_findings(open().await).await;
     decisions_about_rules_are_kept(open().await).await;
     texts_of_rules_are_kept_by_their_hash(open().await).await;
@@ -406,6 +407,24 @@ async fn senders_add_up(state: impl StateStore) {
     assert_eq!((a.first_seen, a.last_seen, a.events, a.bytes, a.spool_bytes), (at(10), at(20), 6, 30, Some(77)));
     assert_eq!((a.host.as_deref(), a.version.as_deref()), (Some("web"), Some("0.1.0")));
     assert_eq!(a.dropped, [("cut".into(), 1), ("spool_full".into(), 3)] as [(CompactString, u64); 2]);
+}
+
+async fn senders_of_the_demo_are_known(state: impl StateStore) {
+    assert_eq!(state.demo_run().await.expect("read"), None);
+    let run = DemoRun { from: at(10), to: at(20) };
+    state.put_demo_run(DemoRun { from: at(1), to: at(2) }).await.expect("put");
+    state.put_demo_run(run).await.expect("put");
+    assert_eq!(state.demo_run().await.expect("read"), Some(run));
+    let seen = [("demo", 12, 18), ("before", 9, 15), ("after", 15, 21)];
+    for (id, first, last) in seen {
+        state
+            .put_sources(&[report(id, SourceKind::Agent, first), report(id, SourceKind::Agent, last)])
+            .await
+            .expect("put");
+    }
+    let sources = state.sources().await.expect("read");
+    let of_demo = sources.iter().filter(|sender| run.has(sender)).map(|sender| sender.id.as_str());
+    assert_eq!(of_demo.collect::<Vec<_>>(), ["demo"]);
 }
 
 async fn forged_senders_are_forgotten(state: impl StateStore) {

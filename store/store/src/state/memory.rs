@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 
 use super::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertEntity, AlertFilter, AlertFinding, AlertId, AlertList,
-    AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, FINDING_IDS_PER_ALERT_MAX, FINDINGS_PER_ALERT_MAX,
-    FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth, RuleRecord, RuleReview,
-    RuleStatus, RuleText, RulesOverview, RulesStatus, SecretHash, Session, SourceKind, SourceRecord, SourceReport,
-    StateError, StateStore, User, UserId, UserState,
+    AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, DemoRun, FINDING_IDS_PER_ALERT_MAX,
+    FINDINGS_PER_ALERT_MAX, FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth,
+    RuleRecord, RuleReview, RuleStatus, RuleText, RulesOverview, RulesStatus, SecretHash, Session, SourceKind,
+    SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 
 /// [`StateStore`] in memory.
@@ -37,6 +37,7 @@ struct Inner {
     findings: HashSet<FindingId>,
     rule_counts: HashMap<RuleId, RuleCount>,
     sources: BTreeMap<CompactString, SourceRecord>,
+    demo: Option<DemoRun>,
     rules: Option<RulesStatus>,
     rule_texts: HashMap<RuleHash, String>,
     rule_health: HashMap<RuleId, RuleHealth>,
@@ -381,6 +382,15 @@ impl StateStore for MemoryState {
         let mut sources: Vec<SourceRecord> = self.inner.lock().sources.values().cloned().collect();
         sources.sort_by(|left, right| (right.last_seen, &left.id).cmp(&(left.last_seen, &right.id)));
         Ok(sources)
+    }
+
+    async fn put_demo_run(&self, run: DemoRun) -> Result<(), StateError> {
+        self.inner.lock().demo = Some(run);
+        Ok(())
+    }
+
+    async fn demo_run(&self) -> Result<Option<DemoRun>, StateError> {
+        Ok(self.inner.lock().demo)
     }
 
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {
