@@ -96,7 +96,7 @@ pub(crate) struct DataArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PipelineArgs {
     /// A pipeline (pySigma's format) that changes the rules first, or a directory of them; may be given again
-    #[arg(long = "pipeline", value_name = "PATH")]
+    #[arg(id = "pipeline", long = "pipeline", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
 
