@@ -12,7 +12,7 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 const PASSWORD = 'mot mat khau kha dai 2026'
 const DAY = 'from=now-24h'
 /** Command in the Query of an Uploaded Page. */
-const RULE = 'b3d6e8f4-71a2-4c0d-8e95-2f1a9c3d3e33'
+const RULE = 'b3d6e8f4-71a2-4c0d-8e95-2f1a6c9d3e33'
 const PHONE = { width: 360, height: 760 }
 
 let server

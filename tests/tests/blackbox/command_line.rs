@@ -80,6 +80,9 @@ fn pipelines_hold_for_every_command() -> anyhow::Result<()> {
 
     let text = |path: &std::path::Path| path.display().to_string();
     let (rules, file) = (text(&dir.path().join("rules")), text(&folder.join("rule.yml")));
+    let (pipeline, broken) = (text(&pipeline), dir.path().join("broken.yml"));
+    fs::write(&broken, "transformations:\n  - type: nothing\n")?;
+    let broken = text(&broken);
     let (records, events, into) = (text(&records), text(&events), text(&dir.path().join("imported")));
     for (arguments, words) in [
         (vec!["rules", "check", &rules], "1 rules load, 0 do not"),
@@ -91,13 +94,12 @@ fn pipelines_hold_for_every_command() -> anyhow::Result<()> {
     ] {
         let plain = server.command(&arguments)?;
         assert!(!plain.1.contains(words), "without the pipeline: {arguments:?}: {}", plain.1);
-        let with = [&arguments[..], &["--pipeline", &text(&pipeline)]].concat();
+        let with = [&arguments[..], &["--pipeline", &pipeline]].concat();
         let (code, output) = server.command(&with)?;
         assert!(code == 0 && output.contains(words), "{with:?} ended with {code}: {output}");
-        fs::write(dir.path().join("broken.yml"), "transformations:\n  - type: nothing\n")?;
-        let broken = [&arguments[..], &["--pipeline", &text(&dir.path().join("broken.yml"))]].concat();
-        let (code, output) = server.command(&broken)?;
-        assert!(code == 1 && output.contains("broken.yml:2:"), "{broken:?} ended with {code}: {output}");
+        let with = [&arguments[..], &["--pipeline", &broken]].concat();
+        let (code, output) = server.command(&with)?;
+        assert!(code == 1 && output.contains("broken.yml:2:"), "{with:?} ended with {code}: {output}");
         let gone = [&arguments[..], &["--pipeline", "/nonexistent"]].concat();
         assert_eq!(server.command(&gone)?.0, 2, "{gone:?}");
     }

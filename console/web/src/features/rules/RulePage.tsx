@@ -78,17 +78,16 @@ function About({ rule }: { rule: Rule }) {
             {rule.findings === 0 ? (
               <span className="canh-dim">{t('rules.findingsNone')}</span>
             ) : (
-              <>
+              <span className={styles.found}>
                 <AnchorLink to="/alerts" search={{ status: 'all', q: rule.id }} fz={13} title={t('rules.alertsOf')}>
                   {reader.count(rule.findings)}
                 </AnchorLink>
                 {rule.last_found && (
                   <span className="canh-dim">
-                    {' · '}
                     <AgoText iso={rule.last_found} />
                   </span>
                 )}
-              </>
+              </span>
             )}
           </Fact>
           <Fact label={t('rules.proof')}>
