@@ -104,7 +104,7 @@ impl ProgramBuilder {
             Condition::AtLeast(wanted, parts) => {
                 let children: SmallVec<[u32; 4]> = parts.iter().map(|part| self.condition(part, selections)).collect();
                 let wanted = u32::try_from(*wanted).unwrap_or(u32::MAX);
-                        let begin = place(self.program.children.len());
+                let begin = place(self.program.children.len());
                 self.program.children.extend(children);
                 let end = place(self.program.children.len());
                 self.push(Node::AtLeast(wanted, begin, end))
