@@ -8,6 +8,7 @@ use crate::door::otlp_grpc::OtlpGrpcConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
 use crate::door::syslog_udp::SyslogUdpConfig;
 use crate::format;
+use crate::geo::GeoConfig;
 
 /// What the journal writes before the payload of a batch is at most this long.
 const HEAD_LEN_MAX: u64 = 1_024;
@@ -22,6 +23,7 @@ pub struct CollectorConfig {
     pub syslog_tcp: SyslogTcpConfig,
     pub sources: SourcesConfig,
     pub feed: FeedConfig,
+    pub geo: GeoConfig,
 }
 
 /// A value that cannot work, found before a door is opened.

@@ -12,6 +12,7 @@ pub const EVENTS_MAX: usize = 500_000;
 #[derive(Debug)]
 pub struct Backtest {
     rules: RuleSet,
+    config: EngineConfig,
     engine: Engine,
     kept: Vec<Event>,
     left_out: u64,
@@ -31,9 +32,9 @@ pub struct Backtested {
 }
 
 impl Backtest {
-    pub fn new(rules: RuleSet) -> Self {
-        let engine = Engine::new(rules.clone(), EngineConfig::default());
-        Self { rules, engine, kept: Vec::new(), left_out: 0, offered: 0 }
+    pub fn new(rules: RuleSet, config: EngineConfig) -> Self {
+        let engine = Engine::new(rules.clone(), config.clone());
+        Self { rules, config, engine, kept: Vec::new(), left_out: 0, offered: 0 }
     }
 
     /// Log sources that the rules look at, so that the caller need not bring other events.
@@ -72,7 +73,7 @@ impl Backtest {
     /// Runs the rules over what was kept as if it came now, in the order in which it was received.
     pub fn finish(mut self) -> Backtested {
         self.kept.sort_by_key(|event| (event.received, event.id));
-        let mut engine = Engine::new(self.rules, EngineConfig::default());
+        let mut engine = Engine::new(self.rules, self.config);
         let mut findings = Vec::new();
         let events_kept = self.kept.len() as u64;
         let mut ticked = Timestamp::MIN;

@@ -6,6 +6,7 @@ pub mod backtest;
 mod diagnostic;
 mod engine;
 mod fuzz;
+mod indicator;
 pub mod load;
 mod mapping;
 mod matching;
@@ -16,6 +17,10 @@ mod rule;
 pub use diagnostic::{Diagnostic, Place, RuleError, Severity};
 pub use engine::{CorrelationLimits, Engine, EngineConfig, EngineStats, SnapshotError};
 pub use fuzz::fuzz_targets;
+pub use indicator::{
+    INDICATOR_TYPE_GROUPS, INDICATOR_TYPES, IndicatorClaim, IndicatorMatch, IndicatorQuery, IndicatorSource,
+    IndicatorTypes,
+};
 pub use load::{load_dir, load_paths, load_paths_with, load_pipelines};
 pub use mapping::{MAPPING_VERSION, MAPPINGS, Mapping};
 pub use pipeline::Pipelines;

@@ -1,10 +1,13 @@
 //! Changes rules in small ways, to see whether their samples notice. A change that no sample notices stands for a part of
 //! the rule that nothing proves.
 
+use compact_str::CompactString;
+
 use crate::diagnostic::Place;
+use crate::indicator::IndicatorTypes;
 use crate::rule::{
-    Behaviour, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule, Item, Modifier,
-    RuleKind, RuleSet,
+    Behaviour, BehaviourKind, Condition, Correlation, CorrelationCondition, CorrelationKind, Detection, EventRule,
+    Item, Modifier, RuleKind, RuleSet,
 };
 
 /// A rule set with one thing changed.
@@ -24,7 +27,8 @@ pub struct Mutant {
 /// - each selection, each line of a selection and each part of the condition taken as always or as never true,
 /// - each value of a list left out, and `all` taken off,
 /// - each limit of a correlation moved by one to both sides, its time halved and doubled, each of its fields and rules
-///   left out, its order ignored; likewise the time, groups and fields of a behaviour rule.
+///   left out, its order ignored; likewise the time, groups and fields of a behaviour rule,
+/// - each type, list and field of an indicator rule left out or not asked for, its confidence moved by one.
 ///
 /// What would be the same as another change, or could not run, is left out.
 pub fn mutants(rules: &RuleSet) -> Vec<Mutant> {
@@ -209,11 +213,60 @@ fn behaviour_mutants(behaviour: &Behaviour, add: &mut impl FnMut(String, Behavio
         with(&mut changed);
         add(what, changed);
     };
+    if let BehaviourKind::Indicator { types, confidence } = behaviour.kind {
+        // Time and groups say how often, and not whether, so no sample could notice.
+        indicator_mutants(behaviour, types, confidence, &mut change);
+        return;
+    }
     for (factor, word) in [(0.5, "halved"), (2.0, "doubled")] {
         change(format!("timespan {word}"), &|changed| changed.timespan = changed.timespan.mul_f64(factor));
     }
     for (index, name) in behaviour.group_by.iter().enumerate() {
         change(format!("not grouped by `{name}`"), &|changed| drop(changed.group_by.remove(index)));
+    }
+    if behaviour.fields.len() > 1 {
+        for (index, name) in behaviour.fields.iter().enumerate() {
+            change(format!("without the field `{name}`"), &|changed| drop(changed.fields.remove(index)));
+        }
+    }
+}
+
+fn indicator_mutants(
+    behaviour: &Behaviour,
+    types: IndicatorTypes,
+    confidence: u8,
+    change: &mut impl FnMut(String, &dyn Fn(&mut Behaviour)),
+) {
+    let kind = |types, confidence| BehaviourKind::Indicator { types, confidence };
+    if types != IndicatorTypes::ALL {
+        for name in types.names() {
+            let rest = IndicatorTypes::named(name).map_or(types, |one| types.without(one));
+            change(format!("without indicators of the type `{name}`"), &|changed| {
+                changed.kind = kind(rest, confidence)
+            });
+        }
+        // A field often holds values of one type only, and then this changes nothing.
+        if behaviour.fields.is_empty() {
+            change("indicators of any type".to_owned(), &|changed| {
+                changed.kind = kind(IndicatorTypes::ALL, confidence);
+            });
+        }
+    }
+    if confidence > 0 {
+        for moved in [confidence.saturating_add(1), confidence - 1] {
+            change(format!("confidence `{confidence}` made `{moved}`"), &|changed| changed.kind = kind(types, moved));
+        }
+    }
+    if !behaviour.lists.is_empty() {
+        change("of any list".to_owned(), &|changed| changed.lists.clear());
+    }
+    if !behaviour.fields.is_empty() {
+        change("in any field".to_owned(), &|changed| changed.fields.clear());
+    }
+    for (index, name) in behaviour.lists.iter().enumerate() {
+        change(format!("not of the list `{name}`"), &|changed| {
+            changed.lists.get_mut(index).into_iter().for_each(|list| *list = CompactString::default());
+        });
     }
     if behaviour.fields.len() > 1 {
         for (index, name) in behaviour.fields.iter().enumerate() {

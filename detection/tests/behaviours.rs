@@ -184,6 +184,37 @@ fn memory_survives_in_a_snapshot_and_belongs_to_one_text() {
 }
 
 #[test]
+fn chains_name_the_same_events_after_a_snapshot() {
+    let count = "  type: event_count\n  group-by: [h]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    let chain = "---\ntitle: chain\nid: chain\ncorrelation:\n  type: event_count\n  rules: [usual]\n  group-by: [h]\n  \
+                 timespan: 1h\n  condition: {gte: 2}\n";
+    let text = format!("{}{chain}", rules(count));
+    let events: Vec<Event> = [0, 1, 2, 3, 600, 601, 602]
+        .iter()
+        .zip(0..)
+        .map(|(second, index)| event(index, *second, &json!({"h": "a", "k": "x"})))
+        .collect();
+    let named = |snapshot_after: &[usize]| {
+        let (mut engine, mut found) = (self::engine(&text), Vec::new());
+        for (index, event) in events.iter().enumerate() {
+            engine.evaluate(&support::batch(vec![event.clone()]), &mut found);
+            if snapshot_after.contains(&index) {
+                let saved = engine.save();
+                engine = self::engine(&text);
+                assert_eq!(engine.restore(&saved).expect("our own bytes"), 2);
+            }
+        }
+        found.into_iter().map(|finding| (finding.rule.id.to_string(), finding.events)).collect::<Vec<_>>()
+    };
+    let straight = named(&[]);
+    assert_eq!(straight.iter().filter(|(rule, _)| rule == "chain").count(), 1, "{straight:?}");
+    for at in 0..events.len() {
+        assert_eq!(named(&[at]), straight, "snapshot after event {at}");
+    }
+    assert_eq!(named(&[0, 1, 2, 3, 4, 5]), straight);
+}
+
+#[test]
 fn invented_groups_do_not_fill_the_memory() {
     let limits = CorrelationLimits { groups_per_rule: 100, entries_per_group: 50, ..CorrelationLimits::default() };
     for behaviour in [NEW, ABSENCE, BASELINE, RARE] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use canh_collector::{Door, Envelope, Journal};
-use canh_detection::{Engine, EngineConfig, RuleSet};
+use canh_detection::{Engine, RuleSet};
 use canh_schema::{EventBatch, Position, RuleId, Timestamp, Value, field};
 use canh_store::state::{CanaryHop, RuleText, StateStore};
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::health::Health;
 use crate::rules::proving::Canary;
-use crate::rules::samples::framing;
+use crate::rules::samples::{Surroundings, framing};
 
 /// How long detection may take to come to a canary.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -145,9 +145,11 @@ impl Keeper {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         };
+        let mut batch = (*sighting.batch).clone();
+        canary.around.geo.enrich(&mut batch.events);
         let judge = |rule: &RuleId| {
             let fired = sighting.held.contains(rule)
-                || flock.texts.get(rule).is_some_and(|text| fires(&text.text, rule, &sighting.batch));
+                || flock.texts.get(rule).is_some_and(|text| fires(&text.text, rule, &batch, &canary.around));
             (rule.clone(), if fired { CanaryHop::Fired } else { CanaryHop::Rule })
         };
         canary.rules.iter().map(judge).collect()
@@ -155,9 +157,10 @@ impl Keeper {
 }
 
 /// For a rule with a memory: whether the text finds something in the batch when nothing was before it.
-fn fires(text: &str, rule: &RuleId, batch: &EventBatch) -> bool {
-    let mut engine = Engine::new(RuleSet::from_record("", text), EngineConfig::default());
-    if !engine.remembers() {
+fn fires(text: &str, rule: &RuleId, batch: &EventBatch, around: &Surroundings) -> bool {
+    let mut engine = Engine::new(RuleSet::from_record("", text), around.engine());
+    // Only the running engine is proof for the others, but for those whose samples say where addresses are.
+    if !engine.remembers() && !around.has_geo {
         return false;
     }
     let mut found = Vec::new();

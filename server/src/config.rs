@@ -15,6 +15,9 @@ const COMMIT_EVERY_MIN: Duration = Duration::from_millis(50);
 /// Each round costs one write of the journal for each rule.
 const CANARY_EVERY_MIN: Duration = Duration::from_secs(60);
 
+/// Ten years; nothing is kept longer.
+const RETRO_HUNT_DAYS_MAX: u32 = 3_650;
+
 /// A value that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[error("`{key}` in the configuration (or the option for it) cannot be used: {problem}")]
@@ -93,6 +96,8 @@ pub(crate) struct DetectionConfig {
     pub(crate) indicators: Vec<PathBuf>,
     /// Whether indicators that are private addresses (10.0.0.0/8 and its like) are taken.
     pub(crate) indicators_private: bool,
+    /// When lists of indicators are loaded, those that are new are looked for in what was stored in so many days. 0 is none.
+    pub(crate) retro_hunt_days: u32,
     /// Directories or files with YARA rules, for files that are sent to `/v1/samples`. They start at the working
     /// directory if they are relative. Without any, no files are taken.
     pub(crate) yara: Vec<PathBuf>,
@@ -108,6 +113,7 @@ impl Default for DetectionConfig {
             canary_every: Duration::from_secs(3_600),
             indicators: Vec::new(),
             indicators_private: false,
+            retro_hunt_days: 30,
             yara: Vec::new(),
         }
     }
@@ -155,11 +161,18 @@ impl ServerConfig {
         if self.detection.canary_every < CANARY_EVERY_MIN {
             return Err(ValueError { key: "detection.canary_every", problem: "it is shorter than 1m".to_owned() });
         }
+        if self.detection.retro_hunt_days > RETRO_HUNT_DAYS_MAX {
+            let problem = format!("it is more than {RETRO_HUNT_DAYS_MAX}");
+            return Err(ValueError { key: "detection.retro_hunt_days", problem });
+        }
         let rules = self.detection.rules.iter().map(|path| ("detection.rules", path));
         let pipelines = self.detection.pipelines.iter().map(|path| ("detection.pipelines", path));
         let indicators = self.detection.indicators.iter().map(|path| ("detection.indicators", path));
         let yara = self.detection.yara.iter().map(|path| ("detection.yara", path));
-        for (key, path) in rules.chain(pipelines).chain(indicators).chain(yara) {
+        let geo = &self.collector.geo;
+        let networks = geo.networks.iter().map(|path| ("collector.geo.networks", path));
+        let databases = geo.databases.iter().map(|path| ("collector.geo.databases", path));
+        for (key, path) in rules.chain(pipelines).chain(indicators).chain(yara).chain(networks).chain(databases) {
             if !path.exists() {
                 let problem = format!("there is no `{}`", path.display());
                 return Err(ValueError { key, problem });

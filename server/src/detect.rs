@@ -106,8 +106,11 @@ impl Detector {
     pub(crate) fn run(mut self, mut engine: Engine, handle: &Handle) {
         let after = self.cursor(handle);
         self.metrics.position.set(i64::try_from(after.get()).unwrap_or(i64::MAX));
-        let known = self.memory.restore(&mut engine);
-        warm(&self.feed, &mut engine, known.unwrap_or(Position::START), after);
+        match self.memory.restore(&mut engine, after) {
+            // However long ago it was: a memory may reach back for months.
+            Some(known) => warm(&self.feed, &mut engine, known, after, Timestamp::MIN),
+            None => warm(&self.feed, &mut engine, Position::START, after, recent()),
+        }
         info!(%after, "detecting");
         if let Some(started) = self.started.take() {
             // Nobody waiting is not an error.
@@ -142,7 +145,10 @@ impl Detector {
                 self.write(&mut pending, handle);
             }
             if remembered.elapsed() >= REMEMBER_EVERY {
-                self.memory.save(&engine, pending.after);
+                // What is remembered must not be ahead of what is written: a rule that remembers that it fired does not fire
+                // again, and the finding would be lost with the process.
+                self.write(&mut pending, handle);
+                self.memory.save(&engine, pending.written);
                 remembered = Instant::now();
             }
             if told.elapsed() >= HEALTH_EVERY {
@@ -155,7 +161,7 @@ impl Detector {
     /// The new engine takes over what the old one remembers for the rules that did not change. For the others it was shown
     /// the journal up to `known`.
     fn replace(&self, old: &Engine, mut newer: Engine, known: Position, after: Position) -> Engine {
-        warm(&self.feed, &mut newer, known, after);
+        warm(&self.feed, &mut newer, known, after, recent());
         match newer.restore(&old.save()) {
             Ok(rules) => info!(rules, "new rules are in force; unchanged ones go on with what they remember"),
             Err(error) => error!(error = &error as &dyn std::error::Error, "what rules remember was lost"),
@@ -203,7 +209,7 @@ impl Detector {
         }
         let before = pending.findings.len();
         engine.evaluate(batch, &mut pending.findings);
-        self.indicators.evaluate(batch, &mut pending.findings);
+        self.indicators.evaluate(batch, engine.take_claims(), &mut pending.findings);
         if let Some(received) = batch.events.first().map(|event| event.received) {
             self.tick(engine, received, pending);
         }
@@ -271,10 +277,14 @@ impl Detector {
     }
 }
 
-/// Shows the engine what came shortly before, so that windows of correlations that were open go on.
-pub(crate) fn warm(feed: &Feed, engine: &mut Engine, after: Position, through: Position) {
+/// Since when events are shown to rules that remember nothing.
+pub(crate) fn recent() -> Timestamp {
+    Timestamp::now().saturating_sub(KEEP_BEHIND)
+}
+
+/// Shows the engine what came before, since `oldest` by their receipt, so that windows of correlations that were open go on.
+pub(crate) fn warm(feed: &Feed, engine: &mut Engine, after: Position, through: Position, oldest: Timestamp) {
     let first = Position::new(feed.journal().first().get().saturating_sub(1));
-    let oldest = Timestamp::now().saturating_sub(KEEP_BEHIND);
     feed.replay(after.max(first), through, |batch| {
         if batch.events.first().is_some_and(|event| event.received >= oldest) {
             engine.warm(batch);

@@ -1,15 +1,19 @@
 //! Indicators of compromise in the running server: loaded at start and on SIGHUP, asked for each event.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use canh_detection::{IndicatorClaim, IndicatorMatch, IndicatorQuery, IndicatorSource};
 use canh_ioc::{IndicatorSet, LoadOptions, PrivateAddresses, Report, Stream, load};
-use canh_schema::{EventBatch, Finding, Timestamp};
+use canh_schema::{Event, EventBatch, EventId, Finding, Timestamp};
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::config::DetectionConfig;
+use crate::indicator_rules;
 
 /// The lists of a running server. Cloning gives another handle to the same ones.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub(crate) struct Indicators {
     paths: Arc<[PathBuf]>,
     private: PrivateAddresses,
     current: Arc<RwLock<Arc<IndicatorSet>>>,
+    /// Changes when lists were loaded.
+    loaded: Arc<watch::Sender<u64>>,
     metrics: IndicatorMetrics,
 }
 
@@ -51,6 +57,7 @@ impl Indicators {
             paths: config.indicators.clone().into(),
             private: if config.indicators_private { PrivateAddresses::Take } else { PrivateAddresses::Allow },
             current: Arc::new(RwLock::new(Arc::new(load(&[], LoadOptions::default()).set))),
+            loaded: Arc::new(watch::channel(0).0),
             metrics,
         };
         this.reload().await?;
@@ -81,6 +88,7 @@ impl Indicators {
             "indicators are loaded"
         );
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded.set);
+        self.loaded.send_modify(|times| *times += 1);
         Ok(())
     }
 
@@ -94,13 +102,29 @@ impl Indicators {
         }
     }
 
-    fn current(&self) -> Arc<IndicatorSet> {
+    /// Tells that lists were loaded again.
+    pub(crate) fn loaded(&self) -> watch::Receiver<u64> {
+        self.loaded.subscribe()
+    }
+
+    pub(crate) fn current(&self) -> Arc<IndicatorSet> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What rules of the kind `indicator` ask: always the lists in force.
+    pub(crate) fn source(&self) -> Arc<dyn IndicatorSource> {
+        Arc::new(self.clone())
     }
 
     /// What the detector asks.
     pub(crate) fn stream(&self) -> IndicatorStream {
         IndicatorStream { stream: Stream::new(self.current()), indicators: self.clone() }
+    }
+}
+
+impl IndicatorSource for Indicators {
+    fn matches(&self, event: &Event, query: &IndicatorQuery<'_>) -> Vec<IndicatorMatch> {
+        indicator_rules::matches(&self.current(), event, query)
     }
 }
 
@@ -113,10 +137,16 @@ pub(crate) struct IndicatorStream {
 
 impl IndicatorStream {
     /// Appends what the batch holds to `out`.
-    pub(crate) fn evaluate(&mut self, batch: &EventBatch, out: &mut Vec<Finding>) {
+    ///
+    /// Values that rules took are left out.
+    pub(crate) fn evaluate(&mut self, batch: &EventBatch, claims: Vec<IndicatorClaim>, out: &mut Vec<Finding>) {
+        let claims: HashSet<IndicatorClaim> = claims.into_iter().collect();
+        let taken = |event: EventId, value: &str| {
+            !claims.is_empty() && claims.contains(&IndicatorClaim { event, value: value.into() })
+        };
         self.stream.replace(self.indicators.current());
         let before = self.stream.matches();
-        self.stream.evaluate(batch, out);
+        self.stream.evaluate(batch, &taken, out);
         self.indicators.metrics.matches.inc_by(self.stream.matches() - before);
     }
 }

@@ -171,7 +171,7 @@ pub(crate) fn hunt(args: &IocHuntArgs) -> anyhow::Result<()> {
         None => now.saturating_sub(span(&args.since)?),
     };
     let to = args.to.as_deref().map_or(Ok(now), moment)?;
-    let query = if args.full { None } else { ioc_query::narrow(&set) };
+    let query = if args.full { None } else { ioc_query::narrow(set.iter()) };
     match &query {
         Some(_) => eprintln!("{} indicators are few enough to ask for their values", set.len()),
         None => eprintln!("looking at every event from {from} to {to} for {} indicators", set.len()),

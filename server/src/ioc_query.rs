@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use canh_ioc::{IndicatorKind, IndicatorSet};
+use canh_ioc::{Indicator, IndicatorKind};
 use canh_schema::{Event, FieldId, FieldKind, Timestamp, Value, field_by_name};
 
 /// Longest hunt that is made, in bytes; longer ones are refused by the server or too long for a request.
@@ -12,9 +12,9 @@ const QUERY_LEN_MAX: usize = 6_000;
 /// values, or values that events may write in another way.
 ///
 /// It only saves work. What it finds is judged by the set, as every event of a full scan is.
-pub(crate) fn narrow(set: &IndicatorSet) -> Option<String> {
+pub(crate) fn narrow(indicators: impl Iterator<Item = Indicator>) -> Option<String> {
     let mut query = String::new();
-    for indicator in set.iter() {
+    for indicator in indicators {
         if !query.is_empty() {
             query.push_str(" OR ");
         }
@@ -112,7 +112,7 @@ fn value(field: Option<FieldId>, json: &serde_json::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use canh_ioc::{Builder, LoadOptions};
+    use canh_ioc::{Builder, IndicatorSet, LoadOptions};
     use serde_json::json;
 
     use super::*;
@@ -125,7 +125,7 @@ mod tests {
 
     #[track_caller]
     fn check(list: &str, expected: Option<&str>) {
-        assert_eq!(narrow(&set(list)).as_deref(), expected, "list: {list:?}");
+        assert_eq!(narrow(set(list).iter()).as_deref(), expected, "list: {list:?}");
     }
 
     #[test]

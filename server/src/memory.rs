@@ -33,8 +33,9 @@ impl MemoryFile {
         Position::new(self.known.load(Ordering::Acquire))
     }
 
-    /// Gives the engine what is kept, if there is something; answers up to which position it knows the events then.
-    pub(crate) fn restore(&self, engine: &mut Engine) -> Option<Position> {
+    /// Gives the engine what is kept, if there is something; answers up to which position it knows the events then. What
+    /// knows events after `cursor`, whose findings are still to be made, is of no use: they would count twice.
+    pub(crate) fn restore(&self, engine: &mut Engine, cursor: Position) -> Option<Position> {
         if !engine.remembers() {
             return None;
         }
@@ -46,6 +47,10 @@ impl MemoryFile {
                 return None;
             }
         };
+        if position > cursor {
+            warn!(%position, %cursor, "what rules remember is newer than their findings; they begin anew");
+            return None;
+        }
         match engine.restore(&bytes) {
             Ok(rules) => {
                 info!(rules, %position, "rules remember what was before the restart");

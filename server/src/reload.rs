@@ -1,10 +1,10 @@
-//! Loads the rules again: at SIGHUP, and when somebody decided about a rule. The engine in force goes on meanwhile; the new
-//! one is shown the recent past before it takes over.
+//! What is read again when the server gets SIGHUP: rules, which are also read when somebody decided about one, and places of
+//! addresses. Indicators and YARA rules do it themselves.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use canh_collector::Feed;
+use canh_collector::{Feed, Geo, GeoConfig};
 use canh_detection::Engine;
 use canh_schema::{Position, Timestamp};
 use canh_store::state::{StateError, StateStore};
@@ -14,9 +14,30 @@ use tracing::{error, info};
 
 use crate::canary::Flock;
 use crate::detect;
-use crate::rules::desk::Places;
+use crate::rules::desk::RuleFiles;
 use crate::rules::{Loaded, Rules, review};
 
+/// Reads tables and databases of places again at each SIGHUP. Events that are decoded meanwhile have the old ones.
+pub(crate) async fn places_on_hangup(geo: Geo, config: GeoConfig) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let (geo, config) = (geo.clone(), config.clone());
+        match tokio::task::spawn_blocking(move || geo.reload(&config)).await {
+            Ok(Ok((0, 0))) => (),
+            Ok(Ok((networks, databases))) => info!(networks, databases, "places of addresses are loaded again"),
+            Ok(Err(error)) => {
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "places of addresses do not load; those in force stay"
+                );
+            }
+            Err(_) => error!("loading places of addresses failed; please report it"),
+        }
+    }
+}
+
+/// Compiles the rules again. The engine in force goes on meanwhile; the new one is shown the recent past before it takes
+/// over.
 pub(crate) struct Reloader {
     pub(crate) rules: Rules,
     pub(crate) feed: Feed,
@@ -24,7 +45,9 @@ pub(crate) struct Reloader {
     /// To detection: the new engine, and up to where it knows the journal.
     pub(crate) reload: Sender<(Engine, Position)>,
     pub(crate) flock: watch::Sender<Flock>,
-    pub(crate) places: watch::Sender<Places>,
+    pub(crate) rule_files: watch::Sender<RuleFiles>,
+    /// To the look back: rules over indicators.
+    pub(crate) hunting: watch::Sender<Arc<Vec<String>>>,
     /// Told when somebody decided about a rule. Several decisions before it is looked at are one.
     pub(crate) decided: Arc<Notify>,
 }
@@ -54,7 +77,7 @@ impl Reloader {
             let done = tokio::task::spawn_blocking(move || {
                 let mut loaded = rules.load(Timestamp::now(), &reviews);
                 let known = feed.durable();
-                detect::warm(&feed, &mut loaded.engine, Position::START, known);
+                detect::warm(&feed, &mut loaded.engine, Position::START, known, detect::recent());
                 (rules, loaded, known)
             });
             let Ok((back, loaded, known)) = done.await else {
@@ -66,7 +89,8 @@ impl Reloader {
             self.rules = back;
             info!(rules = loaded.status.rules.len(), broken = loaded.status.errors.len(), "rules are loaded again");
             self.flock.send_replace(loaded.flock());
-            self.places.send_replace(loaded.places());
+            self.rule_files.send_replace(loaded.rule_files());
+            self.hunting.send_replace(loaded.indicator_rules());
             if let Err(error) = write(&*self.state, &loaded).await {
                 error!(error = &error as &dyn std::error::Error, "cannot write the list of rules into the state");
             }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Journal, Sources, TokenSet, decode};
+use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode};
 use canh_console::{App, AppParts, Readiness, Settings};
 use canh_messages::Key;
 use canh_schema::{ByteSize, Timestamp};
@@ -36,7 +36,8 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
-use crate::reload::Reloader;
+use crate::reload::{Reloader, places_on_hangup};
+use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules, review};
 use crate::samples::Yara;
@@ -95,7 +96,15 @@ impl Server {
         let data = &self.config.data;
         let drops = Drops::new(&self.registry)?;
         let settings = DecodeSettings::default();
-        let decoder = Arc::new(move |envelope: &_, position, journal| decode(envelope, position, journal, &settings));
+        let geo = Geo::load(&self.config.collector.geo).context("cannot load places of addresses (`collector.geo`)")?;
+        let decoder = Arc::new({
+            let geo = geo.clone();
+            move |envelope: &_, position, journal| {
+                let mut batch = decode(envelope, position, journal, &settings);
+                geo.enrich(&mut batch.events);
+                batch
+            }
+        });
         let feed = Feed::new(self.journal.clone(), decoder, self.config.collector.feed.cache_bytes, drops.clone());
         let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
@@ -120,15 +129,26 @@ impl Server {
         self.leave_notes(&collector, console_address).await?;
 
         let (reload, reloaded) = mpsc::channel();
-        let (rules, loaded) = self.load_rules().await?;
+        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
+        let (rules, loaded) = self.load_rules(&indicators).await?;
         let (flock, flocks) = watch::channel(loaded.flock());
-        let (places, known_places) = watch::channel(loaded.places());
+        let (rule_files, known_files) = watch::channel(loaded.rule_files());
         let decided = Arc::new(Notify::new());
+        let (hunting_rules, hunting_ruled) = watch::channel(loaded.indicator_rules());
         let engine = loaded.engine;
         let memory = MemoryFile::new(data);
         let health = Health::load(&*self.state).await?;
         let canaries = Seen::default();
-        let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
+        let days = self.config.detection.retro_hunt_days;
+        let hunter = Hunter::new(
+            self.events.clone(),
+            self.state.clone(),
+            indicators.clone(),
+            hunting_ruled,
+            Duration::from_secs(u64::from(days) * 86_400),
+            RetroMetrics::new(&self.registry)?,
+            data,
+        );
         let (live, _) = broadcast::channel(usize::from(self.config.console.tail_queue_len.get()));
         let (started, detection_started) = oneshot::channel();
         let detector = Detector {
@@ -183,19 +203,37 @@ impl Server {
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
-            desk: Arc::new(Desk::new(known_places, decided.clone())),
+            desk: Arc::new(Desk::new(indicators.source(), known_files, decided.clone())),
             version: env!("CARGO_PKG_VERSION"),
         };
         let findings_per_hour = self.config.detection.findings_per_hour.get();
         let app = App::with_settings(parts, Settings { findings_per_hour, ..Settings::default() });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        let reloader = Reloader { rules, feed, state: self.state.clone(), reload, flock, places, decided };
+        let reloader = Reloader {
+            rules,
+            feed,
+            state: self.state.clone(),
+            reload,
+            flock,
+            rule_files,
+            hunting: hunting_rules,
+            decided,
+        };
         tokio::spawn(reloader.run());
+        let hunting = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                if days > 0 {
+                    hunter.run(stop).await;
+                }
+            }
+        });
         tokio::spawn({
             let stop = stop.clone();
             async move { canary_keeper.run(flocks, stop).await }
         });
         tokio::spawn(indicators.reload_on_hangup());
+        tokio::spawn(places_on_hangup(geo, self.config.collector.geo.clone()));
         if let Some(yara) = yara {
             tokio::spawn(yara.reload_on_hangup());
         }
@@ -216,7 +254,7 @@ impl Server {
         join(detecting).await;
         join(storing).await;
         stop_rest.cancel();
-        let _ = tokio::join!(keeping, reporting, console);
+        let _ = tokio::join!(keeping, reporting, console, hunting);
         info!("everything that was received is stored; stopped");
         Ok(())
     }
@@ -265,9 +303,10 @@ impl Server {
         Ok(())
     }
 
-    async fn load_rules(&self) -> anyhow::Result<(Rules, Loaded)> {
+    async fn load_rules(&self, indicators: &Indicators) -> anyhow::Result<(Rules, Loaded)> {
         let config = &self.config.detection;
-        let mut rules = Rules::new(config.rules.clone(), config.pipelines.clone(), config.review);
+        let mut rules = Rules::new(config.rules.clone(), config.pipelines.clone(), config.review)
+            .with_indicators(indicators.source());
         let reviews = review::load(&*self.state).await?;
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
             let loaded = rules.load(Timestamp::now(), &reviews);

@@ -28,7 +28,13 @@ Above all tables of the server stands `data`, its data directory (`\"data\"`). A
 const CHAPTERS: &[(&str, &[&str])] = &[
     (
         "The server",
-        &["server/src/config.rs", "collector/src/config.rs", "collector/src/journal/mod.rs", "collector/src/door"],
+        &[
+            "server/src/config.rs",
+            "collector/src/config.rs",
+            "collector/src/geo/mod.rs",
+            "collector/src/journal/mod.rs",
+            "collector/src/door",
+        ],
     ),
     ("The agent", &["agents/agent/src/config.rs", "agents/agent/src/input"]),
 ];

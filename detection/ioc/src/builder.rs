@@ -3,7 +3,7 @@
 use compact_str::{CompactString, format_compact};
 use rustc_hash::FxHashMap;
 
-use crate::about::{About, CONFIDENCE_DEFAULT, list_name};
+use crate::about::{About, CONFIDENCE_DEFAULT, Indicator, list_name};
 use crate::allow::{AllowList, PrivateAddresses};
 use crate::format::CsvColumn;
 use crate::index::{Added, Ranges, Said, Table, Texts};
@@ -90,6 +90,21 @@ impl Builder {
         self.report.files.push(FileReport { file: file.to_owned(), format: format.name(), ..FileReport::default() });
         let list = list_name(stem(file));
         format.read(text, &mut Reading { builder: self, list: &list, columns: Vec::new() });
+    }
+
+    /// Adds one indicator, as a set gave it or as a proof names it.
+    pub fn add_indicator(&mut self, indicator: &Indicator) {
+        let about = About {
+            list: Some(indicator.list.clone()),
+            confidence: Some(indicator.confidence),
+            severity: indicator.severity,
+            expiry: indicator.expiry,
+            first_seen: indicator.first_seen,
+            last_seen: indicator.last_seen,
+            description: indicator.description.clone(),
+            tags: indicator.tags.clone(),
+        };
+        self.add(Place::File, Some(indicator.kind), &indicator.value, &about, "");
     }
 
     /// A file that could not be read at all.

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use canh_schema::{
-    Event, EventBatch, EventHash, Explained, FieldMatch, Finding, FindingId, Proof, RuleHash, RuleId, RuleInfo,
-    Timestamp, Value, field,
+    Event, EventBatch, EventHash, EventId, Explained, Finding, FindingId, Proof, RuleHash, RuleId, RuleInfo, Value,
+    field,
 };
 use compact_str::{CompactString, format_compact};
 use rustc_hash::FxHashSet;
 
+use crate::proof::proof;
 use crate::set::{IndicatorSet, Match};
 
 /// Findings that are remembered, so that they are not made again: about 6 MB. When there are more, the ones made first
@@ -43,14 +44,18 @@ impl Stream {
         self.matches
     }
 
-    /// Appends what the batch holds to `out`.
-    pub fn evaluate(&mut self, batch: &EventBatch, out: &mut Vec<Finding>) {
+    /// Appends what the batch holds to `out`. Values that a rule took (`taken`, by event and value) are counted and said by
+    /// that rule alone.
+    pub fn evaluate(&mut self, batch: &EventBatch, taken: &dyn Fn(EventId, &str) -> bool, out: &mut Vec<Finding>) {
         if self.set.is_empty() {
             return;
         }
         for event in &batch.events {
             for one in self.set.evaluate(event, event.time) {
                 self.matches += 1;
+                if taken(event.id, &one.value) {
+                    continue;
+                }
                 let id = finding_id(event, &one);
                 if self.remember(id) {
                     out.push(finding(event, &one));
@@ -81,7 +86,7 @@ fn place(event: &Event) -> CompactString {
 }
 
 /// The same for the same indicator, host and hour, after a restart and in another process too.
-fn finding_id(event: &Event, one: &Match) -> FindingId {
+pub fn finding_id(event: &Event, one: &Match) -> FindingId {
     let hour = event.time.floor_to(HOUR_NANOS).secs();
     let indicator = &one.indicator;
     let parts =
@@ -132,35 +137,4 @@ fn rule(one: &Match) -> RuleInfo {
         references: Vec::new(),
         guide: Vec::new(),
     }
-}
-
-/// The value that matched first, then what the list says about it.
-fn proof(one: &Match) -> Vec<FieldMatch> {
-    let indicator = &one.indicator;
-    let said = |name: &'static str, value: Value| FieldMatch {
-        selection: CompactString::const_new("list"),
-        field: CompactString::const_new(name),
-        modifiers: CompactString::const_new(""),
-        pattern: indicator.value.clone(),
-        value,
-    };
-    let time = |at: Timestamp| Value::from(at.to_string());
-    let mut proof = vec![
-        FieldMatch {
-            selection: CompactString::const_new("indicator"),
-            field: one.field.clone(),
-            modifiers: indicator.kind.name().into(),
-            pattern: indicator.value.clone(),
-            value: Value::Text(one.value.clone()),
-        },
-        said("indicator.list", Value::Text(indicator.list.clone())),
-        said("indicator.confidence", Value::Integer(i64::from(indicator.confidence))),
-        said("indicator.expiry", indicator.expiry.map_or_else(|| Value::from("never"), time)),
-    ];
-    let seen = [("indicator.first_seen", indicator.first_seen), ("indicator.last_seen", indicator.last_seen)];
-    proof.extend(seen.into_iter().filter_map(|(name, at)| at.map(|at| said(name, time(at)))));
-    if !indicator.description.is_empty() {
-        proof.push(said("indicator.description", Value::Text(indicator.description.clone())));
-    }
-    proof
 }

@@ -100,6 +100,17 @@ impl IndicatorSet {
     }
 
     pub fn evaluate_with(&self, event: &Event, now: Timestamp, expired: Expired) -> SmallVec<[Match; 1]> {
+        self.evaluate_where(event, now, expired, &|_| true)
+    }
+
+    /// Only in the fields that are wanted, by their names in the catalogue or the source's own.
+    pub fn evaluate_where(
+        &self,
+        event: &Event,
+        now: Timestamp,
+        expired: Expired,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> SmallVec<[Match; 1]> {
         let mut search = Search {
             set: self,
             kinds: self.table.kinds(),
@@ -112,17 +123,19 @@ impl IndicatorSet {
             return search.found;
         }
         for (id, value) in &event.fields {
-            if let Some(holds) = fields::of_catalogue(*id) {
+            if let Some(holds) = fields::of_catalogue(*id)
+                && wanted(id.name())
+            {
                 search.members(holds, id.name(), value);
             }
         }
         for (name, value) in &event.attrs {
             let Some(native) = fields::of_native(name) else { continue };
-            if native.field.is_none_or(|field| event.get(field).is_none()) {
+            if native.field.is_none_or(|field| event.get(field).is_none()) && wanted(name) {
                 search.members(native.holds, name, value);
             }
         }
-        if search.kinds.has(IndicatorKind::Url) {
+        if search.kinds.has(IndicatorKind::Url) && wanted(field::URL_ORIGINAL.name()) {
             search.parts_of_url(event);
         }
         search.found

@@ -172,12 +172,15 @@ fn one_finding_for_indicator_host_and_hour() {
             ask(3, 3_600, "a", "evil.example"),
             ask(4, 30, "b", "evil.example"),
             ask(5, 30, "b", "good.example"),
+            // A rule took it.
+            ask(6, 30, "c", "evil.example"),
         ]),
+        &|id, value| id.as_bytes().last() == Some(&6) && value == "evil.example",
         &mut found,
     );
     let events: Vec<u8> = found.iter().filter_map(|one| one.events[0].as_bytes().last().copied()).collect();
     assert_eq!(events, [0, 3, 4]);
-    assert_eq!(stream.matches(), 5);
+    assert_eq!(stream.matches(), 6);
     let first = &found[0];
     assert_eq!(first.rule.id.as_str(), "ioc:list:domain");
     assert_eq!(first.rule.title, "Indicator of compromise: domain of list list");
@@ -198,7 +201,7 @@ fn one_finding_for_indicator_host_and_hour() {
     // Another process that sees another event of the hour makes a finding of the same id.
     let mut again = Vec::new();
     let other = Arc::new(set("#! confidence: 90\nevil.example\n"));
-    Stream::new(other).evaluate(&batch(vec![ask(1, 20, "a", "x.evil.example")]), &mut again);
+    Stream::new(other).evaluate(&batch(vec![ask(1, 20, "a", "x.evil.example")]), &|_, _| false, &mut again);
     assert_eq!(again[0].id, first.id);
 }
 
@@ -210,11 +213,11 @@ fn the_memory_of_findings_is_bounded() {
     let ask = |host: u32| {
         event(host, 0, &[("host.name", Value::from(format!("h{host}"))), ("query", Value::from("evil.example"))])
     };
-    stream.evaluate(&batch((0..hosts).map(ask).collect()), &mut found);
+    stream.evaluate(&batch((0..hosts).map(ask).collect()), &|_, _| false, &mut found);
     assert_eq!(found.len(), RECENT_MAX + 10);
     found.clear();
     // The newest is remembered, the oldest was forgotten.
-    stream.evaluate(&batch(vec![ask(hosts - 1), ask(0)]), &mut found);
+    stream.evaluate(&batch(vec![ask(hosts - 1), ask(0)]), &|_, _| false, &mut found);
     assert_eq!(found.iter().filter_map(|one| one.host.as_deref()).collect::<Vec<_>>(), ["h0"]);
 }
 

@@ -50,14 +50,14 @@ struct Correlator {
 /// What one correlation remembers. Written into snapshots.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Memory {
-    groups: FxHashMap<GroupKey, Group>,
+    pub groups: FxHashMap<GroupKey, Group>,
     entries: usize,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Group {
+pub(super) struct Group {
     /// In the order of their time.
-    entries: VecDeque<Entry>,
+    pub entries: VecDeque<Entry>,
     /// The first entry of the newest window.
     start: usize,
     /// Follows from the entries.
@@ -67,7 +67,7 @@ struct Group {
     fired: Option<i64>,
     /// The events of that window.
     #[serde(skip)]
-    window: Option<Arc<[EventRef]>>,
+    pub window: Option<Arc<[EventRef]>>,
     /// When the collector received the last event of the group.
     touched: i64,
 }

@@ -16,6 +16,7 @@ mod program;
 mod proof;
 mod snapshot;
 mod window;
+mod windows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +35,7 @@ use self::program::ProgramBuilder;
 use self::proof::Extent;
 pub use self::snapshot::SnapshotError;
 use crate::diagnostic::RuleError;
+use crate::indicator::{IndicatorClaim, IndicatorSource};
 use crate::mapping::MAPPING_VERSION;
 use crate::rule::{RuleKind, RuleSet};
 
@@ -77,11 +79,13 @@ pub struct EngineConfig {
     /// Threads that hold the events of a large batch against the rules. What follows from that is one after the other, so
     /// that the findings do not depend on it.
     pub threads: usize,
+    /// What rules of the kind `indicator` ask. Without it they never fire.
+    pub indicators: Option<Arc<dyn IndicatorSource>>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { correlation: CorrelationLimits::default(), threads: 1 }
+        Self { correlation: CorrelationLimits::default(), threads: 1, indicators: None }
     }
 }
 
@@ -144,6 +148,7 @@ impl Engine {
             }
             fed_by.push(feeders.iter().map(|feeder| feeder.rule).collect());
         }
+        behaviours.ask(config.indicators.clone());
         let matcher = Matcher { names, program: program.build(), indexes: Indexes::default() };
         let looks = (0..config.threads.max(1)).map(|_| Look::new(&matcher)).collect();
         let quiet = rules.quiet();
@@ -187,6 +192,7 @@ impl Engine {
 
     /// Appends what the rules find in the batch to `out`.
     pub fn evaluate(&mut self, batch: &EventBatch, out: &mut Vec<Finding>) {
+        drop(self.behaviours.take_claims());
         self.take(&batch.events, Some(out));
     }
 
@@ -202,6 +208,16 @@ impl Engine {
     /// are given here, oldest first.
     pub fn warm(&mut self, batch: &EventBatch) {
         self.take(&batch.events, None);
+        drop(self.behaviours.take_claims());
+    }
+
+    /// The values of the last batch that indicator rules took, also those that they did not say again. Rules that only feed
+    /// others take none.
+    pub fn take_claims(&mut self) -> Vec<IndicatorClaim> {
+        let claims = self.behaviours.take_claims();
+        let raised =
+            claims.into_iter().filter(|claim| self.rules.get(claim.rule as usize).is_some_and(|rule| rule.raises));
+        raised.map(|claim| IndicatorClaim { event: claim.event, value: claim.value }).collect()
     }
 
     /// Rules over single events that hold for this one. Changes no memory and no counts.

@@ -6,10 +6,11 @@ use canh_schema::RuleHash;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use super::windows::Windows;
 use super::{Engine, behaviour, correlation};
 
 /// Changes when the form of the bytes does.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why bytes are not a snapshot. The rules begin with an empty memory then.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +40,9 @@ impl Engine {
     pub fn save(&self) -> Vec<u8> {
         // Writing into memory cannot fail, and no type here refuses to be written.
         let bytes = |result: Result<Vec<u8>, postcard::Error>| result.unwrap_or_default();
+        let correlations = self.correlations.memories();
         let correlations =
-            self.correlations.memories().map(|(rule, memory)| (rule, bytes(postcard::to_allocvec(memory))));
+            correlations.map(|(rule, memory)| (rule, bytes(postcard::to_allocvec(&(memory, Windows::of(memory))))));
         let behaviours = self.behaviours.memories().map(|(rule, memory)| (rule, bytes(postcard::to_allocvec(memory))));
         let memories: Vec<(u32, Vec<u8>)> = correlations.chain(behaviours).collect();
         let rules = memories.iter().filter_map(|(rule, memory)| {
@@ -74,7 +76,10 @@ impl Engine {
         for saved in &snapshot.rules {
             let Some(place) = places.get(&(saved.rule, saved.hash.as_slice())).copied() else { continue };
             if self.correlations.memories().any(|(rule, _)| rule == place) {
-                correlations.push((place, postcard::from_bytes(saved.memory).map_err(|error| damaged(&error))?));
+                let (mut memory, windows): (correlation::Memory, Windows) =
+                    postcard::from_bytes(saved.memory).map_err(|error| damaged(&error))?;
+                windows.give_back(&mut memory);
+                correlations.push((place, memory));
             } else if self.behaviours.memories().any(|(rule, _)| rule == place) {
                 behaviours.push((place, postcard::from_bytes(saved.memory).map_err(|error| damaged(&error))?));
             }

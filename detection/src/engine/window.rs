@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub value: u64,
     /// The summed value.
     pub number: f64,
-    /// If a correlation held here, the events of its window. A snapshot leaves them out: they are for the proof only.
+    /// If a correlation held here, the events of its window. Entries share them, so a snapshot keeps them apart.
     #[serde(skip)]
     pub window: Option<Arc<[EventRef]>>,
 }

@@ -7,7 +7,7 @@ mod required;
 mod value;
 
 pub(crate) use compile::{CompiledItem, Matcher, TextKind, compile_item};
-pub(crate) use glob::{Part, parse as parse_glob};
+pub(crate) use glob::{Glob, Part, parse as parse_glob};
 pub(crate) use value::{lower_into, scalars};
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use crate::indicator::IndicatorTypes;
+
 /// A rule that remembers what its events were like and speaks up when they are not, or when there are none.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -11,10 +13,12 @@ pub struct Behaviour {
     /// Ids or names of the rules that feed it.
     pub rules: Vec<CompactString>,
     pub group_by: Vec<CompactString>,
-    /// The fields whose values are looked at.
+    /// The fields whose values are looked at. For indicators, empty is every field that may hold one.
     pub fields: Vec<CompactString>,
+    /// Names of indicator lists, with wildcards; empty is every list. Of no meaning for other kinds.
+    pub lists: Vec<CompactString>,
     /// How long something is remembered; for an absence, how long nothing may come; for a baseline, what is counted
-    /// together.
+    /// together; for an indicator, how long it is not said again of its group.
     pub timespan: Duration,
     /// Whether the rules that feed it also raise findings of their own.
     pub generate: bool,
@@ -53,6 +57,12 @@ pub enum BehaviourKind {
         /// Shorter distances do not count: places of addresses are not exact.
         distance: f64,
     },
+    /// A value that a list of indicators names.
+    Indicator {
+        types: IndicatorTypes,
+        /// The least confidence of the list, 0 to 100.
+        confidence: u8,
+    },
 }
 
 /// Which deviations count.
@@ -70,6 +80,7 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("baseline", "far more or fewer events than usual at this hour of the week"),
     ("rare_value", "a value that hardly ever comes"),
     ("impossible_travel", "two places too far apart for the time between"),
+    ("indicator", "a value that a list of indicators of compromise names"),
 ];
 
 impl BehaviourKind {
@@ -80,6 +91,7 @@ impl BehaviourKind {
             Self::Baseline { .. } => "baseline",
             Self::RareValue { .. } => "rare_value",
             Self::ImpossibleTravel { .. } => "impossible_travel",
+            Self::Indicator { .. } => "indicator",
         }
     }
 }

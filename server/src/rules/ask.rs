@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
 use canh_detection::{CorrelationLimits, Engine, EngineConfig, MAPPING_VERSION, RuleSet};
+use canh_ioc::IndicatorSet;
 use canh_schema::{Event, EventBatch, EventHash, Finding, Position, RuleHash, Timestamp};
 use canh_store::codec;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use super::show;
 use crate::cli::{BacktestArgs, ExplainArgs, PipelineArgs, VerifyArgs};
 use crate::client::{Client, Follow};
 use crate::hunt::span;
+use crate::indicator_rules::{Fixed, LISTED, RETRO, indicators_of, of_proof};
 use crate::terminal::{colours, safe, safe_lines};
 
 /// Longer than anything is waited for.
@@ -206,8 +208,15 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
 
 fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     let text = |name: &str| evidence[name].as_str().unwrap_or_default();
+    let rule_id = text("rule_id");
+    // A look back has the verdict of the same rule.
+    let rule_id = rule_id.strip_prefix(RETRO).unwrap_or(rule_id);
+    let indicators = of_proof(&indicators_of(&evidence["condition"]));
+    if rule_id.starts_with(LISTED) {
+        return judge_listed(evidence, &indicators, wrong);
+    }
     let rule_text = evidence["rule_text"].as_str().context("the rule's text was not kept")?;
-    let (rule_id, rule_hash) = (text("rule_id"), text("rule_hash"));
+    let rule_hash = text("rule_hash");
     if RuleHash::of(rule_text.trim_end().as_bytes()).to_string() != rule_hash {
         wrong.push(format!("the rule's text does not have the hash {rule_hash}"));
     }
@@ -217,29 +226,15 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
             evidence["mapping_version"]
         ));
     }
-    let mut events: Vec<Event> = Vec::new();
-    for event in evidence["events"].as_array().into_iter().flatten() {
-        let id = event["id"].as_str().unwrap_or_default();
-        let Some(encoded) = event["encoded"].as_str() else {
-            wrong.push(format!("event {id} is no longer in the store"));
-            continue;
-        };
-        let bytes = STANDARD.decode(encoded).with_context(|| format!("event {id} is not base64"))?;
-        let decoded = codec::decode(&bytes).with_context(|| format!("event {id} cannot be read"))?;
-        if EventHash::of(&decoded.raw).to_string() != event["hash"].as_str().unwrap_or_default() {
-            wrong.push(format!("event {id} is not what it was: its bytes have another hash"));
-        }
-        if decoded.id.to_string() != id {
-            wrong.push(format!("event {id} carries the id {}", decoded.id));
-        }
-        events.push(decoded);
-    }
+    let mut events = events(evidence, wrong)?;
     events.sort_by_key(|event| (event.received, event.id));
     let mut set = RuleSet::from_record("evidence", rule_text);
     set.link();
     // The window that was reported may follow others that hold, which are not reported twice in the stream.
     let correlation = CorrelationLimits { every_window: true, ..CorrelationLimits::default() };
-    let mut engine = Engine::new(set, EngineConfig { correlation, ..EngineConfig::default() });
+    // The lists may have changed since; what matched is in the proof.
+    let indicators = Some(Fixed::source(indicators));
+    let mut engine = Engine::new(set, EngineConfig { correlation, indicators, ..EngineConfig::default() });
     let mut found: Vec<Finding> = Vec::new();
     let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);
     engine.evaluate(&EventBatch { position: Position::new(1), events }, &mut found);
@@ -261,4 +256,49 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
         wrong.push("the rule fires, but on other events than the finding names".to_owned());
     }
     Ok(())
+}
+
+/// A match without a rule: the indicator that the proof names is looked for in the event again.
+fn judge_listed(evidence: &Value, indicators: &IndicatorSet, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let text = |name: &str| evidence[name].as_str().unwrap_or_default();
+    let events = events(evidence, wrong)?;
+    let found = events.iter().flat_map(|event| {
+        let matches = indicators.evaluate(event, event.time);
+        matches.into_iter().map(|one| canh_ioc::finding(event, &one)).collect::<Vec<_>>()
+    });
+    let again = found.map(|again| (again.id.to_string(), canh_console::condition_json(again.proof.condition)));
+    let again: Vec<_> = again.collect();
+    match again.iter().find(|(id, _)| id == text("finding_id")).or_else(|| again.first()) {
+        None => wrong.push("the indicator is not in these events".to_owned()),
+        Some((_, condition)) if *condition != evidence["condition"] => {
+            wrong.push("the indicator is in the events, but in another field or with another value".to_owned());
+        }
+        Some((id, _)) if id != text("finding_id") => {
+            wrong.push("the indicator is in the events, but on another host or in another hour".to_owned());
+        }
+        Some(_) => (),
+    }
+    Ok(())
+}
+
+/// The events of evidence, each compared with its hash.
+fn events(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<Vec<Event>> {
+    let mut events: Vec<Event> = Vec::new();
+    for event in evidence["events"].as_array().into_iter().flatten() {
+        let id = event["id"].as_str().unwrap_or_default();
+        let Some(encoded) = event["encoded"].as_str() else {
+            wrong.push(format!("event {id} is not in the store, no longer or not yet"));
+            continue;
+        };
+        let bytes = STANDARD.decode(encoded).with_context(|| format!("event {id} is not base64"))?;
+        let decoded = codec::decode(&bytes).with_context(|| format!("event {id} cannot be read"))?;
+        if EventHash::of(&decoded.raw).to_string() != event["hash"].as_str().unwrap_or_default() {
+            wrong.push(format!("event {id} is not what it was: its bytes have another hash"));
+        }
+        if decoded.id.to_string() != id {
+            wrong.push(format!("event {id} carries the id {}", decoded.id));
+        }
+        events.push(decoded);
+    }
+    Ok(events)
 }

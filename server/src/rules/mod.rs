@@ -18,12 +18,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use canh_detection::{Engine, EngineConfig, Pipelines, Rule, RuleError, load_paths_with, load_pipelines};
+use canh_detection::{
+    Engine, EngineConfig, IndicatorSource, Pipelines, Rule, RuleError, load_paths_with, load_pipelines,
+};
 use canh_schema::{RuleId, Timestamp};
 use canh_store::state::{RuleLoadError, RuleStatus, RuleText, RulesStatus};
 use tracing::warn;
 
-use self::desk::Places;
+use self::desk::RuleFiles;
 use self::proving::Canary;
 use self::review::{Policy, Reviews};
 use crate::canary::Flock;
@@ -46,8 +48,16 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Where they are, for whoever runs their samples.
-    pub(crate) fn places(&self) -> Places {
-        Places { files: Arc::new(self.files.clone()), pipelines: Arc::clone(&self.pipelines) }
+    pub(crate) fn rule_files(&self) -> RuleFiles {
+        RuleFiles { files: Arc::new(self.files.clone()), pipelines: Arc::clone(&self.pipelines) }
+    }
+
+    /// Texts of the rules of the kind `indicator` that are in force, each with what feeds it.
+    pub(crate) fn indicator_rules(&self) -> Arc<Vec<String>> {
+        let in_force: HashSet<&RuleId> = self.engine.rules().map(|(info, _)| &info.id).collect();
+        let is_one = |rule: &&RuleStatus| rule.kind == "indicator" && in_force.contains(&rule.id);
+        let hashes: HashSet<_> = self.status.rules.iter().filter(is_one).map(|rule| rule.hash).collect();
+        Arc::new(self.texts.iter().filter(|text| hashes.contains(&text.hash)).map(|text| text.text.clone()).collect())
     }
 
     /// The canaries of these rules.
@@ -72,11 +82,17 @@ pub(crate) struct Rules {
     /// The pipelines that were read last without an error among them.
     pipelines: Option<Arc<Pipelines>>,
     fine: HashMap<PathBuf, String>,
+    /// What rules of the kind `indicator` ask.
+    indicators: Option<Arc<dyn IndicatorSource>>,
 }
 
 impl Rules {
     pub(crate) fn new(paths: Vec<PathBuf>, pipeline_paths: Vec<PathBuf>, review: ReviewPolicy) -> Self {
-        Self { paths, pipeline_paths, review, pipelines: None, fine: HashMap::new() }
+        Self { paths, pipeline_paths, review, pipelines: None, fine: HashMap::new(), indicators: None }
+    }
+
+    pub(crate) fn with_indicators(self, indicators: Arc<dyn IndicatorSource>) -> Self {
+        Self { indicators: Some(indicators), ..self }
     }
 
     /// Pipelines, and what is wrong with their files. If anything is, those loaded before stay in force together.
@@ -162,7 +178,8 @@ impl Rules {
         }
         // The store and the doors need processors too; more threads than this gain little.
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(4);
-        let engine = Engine::new(set, EngineConfig { threads, ..EngineConfig::default() });
+        let engine =
+            Engine::new(set, EngineConfig { threads, indicators: self.indicators.clone(), ..EngineConfig::default() });
         let raising: HashSet<&RuleId> =
             engine.rules().filter(|(_, raises)| *raises).map(|(info, _)| &info.id).collect();
         let mut canaries = proven.canaries;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use canh_detection::{Diagnostic, Pipelines, Place, RuleError, RuleSet, Severity};
 use canh_schema::RuleId;
 
-use super::samples::{Expected, RULE_FILE, RuleFolder, Runner, Sample};
+use super::samples::{Expected, RULE_FILE, RuleFolder, Runner, Sample, Surroundings};
 
 /// Samples that failed which an error names.
 const NAMED_MAX: usize = 3;
@@ -27,6 +27,8 @@ pub(crate) struct Canary {
     pub(crate) rules: Vec<RuleId>,
     pub(crate) raw: Vec<String>,
     pub(crate) format: Option<String>,
+    /// Lists and places that its samples suppose.
+    pub(crate) around: Surroundings,
 }
 
 /// Runs the samples of every rule that has some. A rule whose samples do not hold is taken out of the set, with an error
@@ -79,7 +81,7 @@ fn check(folder: &Path, pipelines: &Arc<Pipelines>) -> Result<(u32, Option<Canar
         let mut rules = runner.fired(sample);
         rules.sort();
         rules.dedup();
-        Canary { rules, raw: sample.raw.clone(), format: sample.format.clone() }
+        Canary { rules, raw: sample.raw.clone(), format: sample.format.clone(), around: sample.around.clone() }
     });
     Ok((u32::try_from(folder.samples.len()).unwrap_or(u32::MAX), canary))
 }

@@ -7,12 +7,40 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
-use canh_detection::{Engine, EngineConfig, Pipelines, RuleSet};
+use canh_collector::{DecodeSettings, Door, Envelope, Framing, Geo, GeoConfig, decode};
+use canh_detection::{Engine, EngineConfig, IndicatorSource, Pipelines, RuleSet};
 use canh_schema::{EventBatch, Position, RuleId, Timestamp};
 use serde::Deserialize;
 
+use crate::indicator_rules;
+
 pub(crate) const RULE_FILE: &str = "rule.yml";
+
+/// Names and places of networks for the samples, as the server has them for real events.
+const NETWORKS_FILE: &str = "networks.toml";
+
+/// What a running server has besides the rules, as the samples of one rule suppose it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings {
+    pub(crate) indicators: Option<Arc<dyn IndicatorSource>>,
+    pub(crate) geo: Geo,
+    /// Whether the folder says where addresses are.
+    pub(crate) has_geo: bool,
+}
+
+impl Surroundings {
+    /// From the files beside the rule.
+    fn load(folder: &Path) -> anyhow::Result<Self> {
+        let networks = folder.join(NETWORKS_FILE);
+        let has_geo = networks.is_file();
+        let config = GeoConfig { networks: has_geo.then_some(networks).into_iter().collect(), ..GeoConfig::default() };
+        Ok(Self { indicators: indicator_rules::beside(folder)?, geo: Geo::load(&config)?, has_geo })
+    }
+
+    pub(crate) fn engine(&self) -> EngineConfig {
+        EngineConfig { indicators: self.indicators.clone(), ..EngineConfig::default() }
+    }
+}
 
 /// What a sample is expected to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +86,8 @@ pub(crate) struct Sample {
     pub(crate) raw: Vec<String>,
     pub(crate) format: Option<String>,
     pub(crate) events: EventBatch,
+    /// Lists and places that it supposes.
+    pub(crate) around: Surroundings,
     /// Until when time passes after the last record.
     until: Option<Timestamp>,
 }
@@ -91,9 +121,10 @@ impl RuleFolder {
         rules.errors.clear();
         rules.add_text(&file, &text);
         rules.link();
+        let around = Surroundings::load(path)?;
         let mut samples = Vec::new();
         for expected in [Expected::Fires, Expected::Silent] {
-            read(&path.join(expected.file()), expected, &mut samples)?;
+            read(&path.join(expected.file()), expected, &around, &mut samples)?;
         }
         Ok(Self { rules, samples })
     }
@@ -125,7 +156,7 @@ pub(crate) fn folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn read(path: &Path, expected: Expected, out: &mut Vec<Sample>) -> anyhow::Result<()> {
+fn read(path: &Path, expected: Expected, around: &Surroundings, out: &mut Vec<Sample>) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let before = out.len();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
@@ -147,6 +178,7 @@ fn read(path: &Path, expected: Expected, out: &mut Vec<Sample>) -> anyhow::Resul
         for group in groups {
             let about = if written.each { format!("{}: {}", written.about, group[0]) } else { written.about.clone() };
             let mut events = decoded(group, written.format.as_deref());
+            around.geo.enrich(&mut events.events);
             if written.live {
                 events.events.iter_mut().for_each(|event| event.received = event.time);
             }
@@ -157,6 +189,7 @@ fn read(path: &Path, expected: Expected, out: &mut Vec<Sample>) -> anyhow::Resul
                 raw: group.to_vec(),
                 format: written.format.clone(),
                 events,
+                around: around.clone(),
                 until: after.map(|after| last + after),
             });
         }
@@ -196,7 +229,7 @@ impl<'a> Runner<'a> {
 
     /// The rules that fire on the sample, once for each finding.
     pub(crate) fn fired(&mut self, sample: &Sample) -> Vec<RuleId> {
-        let mut engine = self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), EngineConfig::default()));
+        let mut engine = self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), sample.around.engine()));
         let mut found = Vec::new();
         engine.evaluate(&sample.events, &mut found);
         if let Some(until) = sample.until {

@@ -23,6 +23,7 @@ use super::samples::{Expected, RuleFolder, Sample, folders};
 use crate::cli::DataArgs;
 use crate::client::Client;
 use crate::hunt::span;
+use crate::indicator_rules::indicators_of;
 use crate::terminal::{safe, safe_lines};
 
 /// Pages of a thousand alerts that are listed.
@@ -129,7 +130,12 @@ fn collect(client: &Client, rule: &RuleId, from: Timestamp) -> anyhow::Result<Ca
         }
         // An alert without its proof or its events cannot be judged; it is counted as such.
         let evidence = client.get(&format!("/api/v1/alerts/{id}/evidence"), &[]).unwrap_or_default();
-        let mut case = Case { alert: id, events: events(&evidence)?, earlier: Vec::new() };
+        let mut case = Case {
+            alert: id,
+            events: events(&evidence)?,
+            earlier: Vec::new(),
+            indicators: indicators_of(&evidence["condition"]),
+        };
         if alert["reason"] == "true_positive" {
             let rows = client.get(&format!("/api/v1/alerts/{id}/events"), &[])?;
             case.earlier = rows["items"].as_array().into_iter().flatten().map(pairs_of_row).collect();

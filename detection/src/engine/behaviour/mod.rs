@@ -6,11 +6,14 @@
 
 mod absence;
 mod baseline;
+mod indicator;
 mod new_terms;
 mod rare;
 mod travel;
 
-use canh_schema::{Event, FieldMatch, Timestamp, Value};
+use std::sync::Arc;
+
+use canh_schema::{Event, EventId, FieldMatch, Timestamp, Value};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,7 @@ use smallvec::SmallVec;
 
 use self::absence::Absence;
 use self::baseline::Baseline;
+use self::indicator::{Indicator, Wishes};
 use self::new_terms::NewTerms;
 use self::rare::Rare;
 use self::travel::Travel;
@@ -25,6 +29,7 @@ use super::correlation::FeederName;
 use super::crossing::{Crossing, EventRef, GroupKey, Subject, grouped, text_of};
 use super::fields::{FieldNames, Slot, Table};
 use super::{CorrelationLimits, EngineStats};
+use crate::indicator::IndicatorSource;
 use crate::rule::{Behaviour, BehaviourKind};
 
 /// All behaviour rules of an engine.
@@ -32,6 +37,17 @@ use crate::rule::{Behaviour, BehaviourKind};
 pub(super) struct Behaviours {
     watchers: Vec<Watcher>,
     fed_by: FxHashMap<u32, SmallVec<[u32; 1]>>,
+    indicators: Option<Arc<dyn IndicatorSource>>,
+    /// Values that indicator rules took since they were asked for, with the rule.
+    claims: Vec<Claim>,
+}
+
+/// A value of an event that the rule of this place took.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub rule: u32,
+    pub event: EventId,
+    pub value: CompactString,
 }
 
 #[derive(Debug)]
@@ -40,6 +56,8 @@ struct Watcher {
     behaviour: Behaviour,
     group_slots: Vec<Slot>,
     value_slots: Vec<Slot>,
+    /// What an indicator rule wants of the lists.
+    wishes: Option<Wishes>,
     memory: Memory,
 }
 
@@ -63,6 +81,7 @@ enum State {
     Baseline(Baseline),
     Rare(Rare),
     Travel(Travel),
+    Indicator(Indicator),
 }
 
 impl State {
@@ -73,6 +92,7 @@ impl State {
             BehaviourKind::Baseline { .. } => Self::Baseline(Baseline::default()),
             BehaviourKind::RareValue { .. } => Self::Rare(Rare::default()),
             BehaviourKind::ImpossibleTravel { .. } => Self::Travel(Travel::default()),
+            BehaviourKind::Indicator { .. } => Self::Indicator(Indicator::default()),
         }
     }
 }
@@ -115,6 +135,7 @@ impl Behaviours {
         self.watchers.push(Watcher {
             rule,
             group_slots: behaviour.group_by.iter().map(|field| fields.slot(field)).collect(),
+            wishes: Wishes::of(behaviour),
             value_slots: behaviour.fields.iter().flat_map(|field| slots(field, behaviour.kind, fields)).collect(),
             behaviour: behaviour.clone(),
             memory: Memory::default(),
@@ -142,9 +163,19 @@ impl Behaviours {
         let Some(targets) = self.fed_by.get(&rule) else { return };
         for target in targets {
             if let Some(watcher) = self.watchers.get_mut(*target as usize) {
-                crossings.extend(watcher.take(event, table, limits, stats));
+                let asked = self.indicators.as_deref().map(|lists| (lists, &mut self.claims));
+                crossings.extend(watcher.take(event, table, asked, limits, stats));
             }
         }
+    }
+
+    pub(super) fn ask(&mut self, indicators: Option<Arc<dyn IndicatorSource>>) {
+        self.indicators = indicators;
+    }
+
+    /// What indicator rules took since the last call.
+    pub(super) fn take_claims(&mut self) -> Vec<Claim> {
+        std::mem::take(&mut self.claims)
     }
 
     /// Time has passed without an event: what should have come and did not.
@@ -168,6 +199,10 @@ impl Behaviours {
 
 /// A place may be one field, or two of its own.
 fn slots(field: &CompactString, kind: BehaviourKind, fields: &mut FieldNames) -> Vec<Slot> {
+    if matches!(kind, BehaviourKind::Indicator { .. }) {
+        // The lists say which of them are looked at.
+        return Vec::new();
+    }
     let mut slots = vec![fields.slot(field)];
     if matches!(kind, BehaviourKind::ImpossibleTravel { .. }) {
         slots.push(fields.slot(&format!("{field}.lat")));
@@ -181,6 +216,7 @@ impl Watcher {
         &mut self,
         event: &Event,
         table: &Table,
+        indicators: Option<(&dyn IndicatorSource, &mut Vec<Claim>)>,
         limits: &CorrelationLimits,
         stats: &mut EngineStats,
     ) -> Option<Crossing> {
@@ -190,6 +226,16 @@ impl Watcher {
         // Nothing to look at.
         if !self.value_slots.is_empty() && values.iter().all(|value| value.is_empty()) {
             return None;
+        }
+        let mut held = Vec::new();
+        if let Some(wishes) = &self.wishes {
+            let (lists, claims) = indicators?;
+            held = wishes.matches(lists, event);
+            if held.is_empty() {
+                return None;
+            }
+            let claim = |value: &CompactString| Claim { rule: self.rule, event: event.id, value: value.clone() };
+            claims.extend(held.iter().map(|one| claim(&one.value)));
         }
         let key: GroupKey = self.group_slots.iter().map(|slot| text_of(table.value(*slot, event))).collect();
         let seen = Seen { event, time: event.time.nanos(), received: event.received.nanos(), values, first };
@@ -211,6 +257,7 @@ impl Watcher {
             State::Baseline(state) => state.take(&seen, &wanted),
             State::Rare(state) => state.take(&seen, &wanted, stats),
             State::Travel(state) => state.take(&seen, &wanted),
+            State::Indicator(state) => state.take(&seen, held, &wanted, stats),
         }?;
         Some(self.crossing(&key, noticed, Some(event)))
     }

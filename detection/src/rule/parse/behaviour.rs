@@ -10,9 +10,13 @@ use serde::Deserialize;
 
 use super::{level_named, rule_id};
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::indicator::{INDICATOR_TYPE_GROUPS, INDICATOR_TYPES, IndicatorTypes};
 use crate::rule::behaviour::{BEHAVIOURS, Behaviour, BehaviourKind, Side};
 use crate::rule::locate::Source;
 use crate::rule::{Rule, RuleKind};
+
+/// How long an indicator is not said again of its group, if the rule does not say.
+const INDICATOR_TIMESPAN: &str = "1h";
 
 /// The keys of a rule that matter here; others are free text of the author.
 #[derive(Debug, Deserialize)]
@@ -41,7 +45,7 @@ struct Written {
     rules: Texts,
     #[serde(default)]
     group_by: Texts,
-    timespan: String,
+    timespan: Option<String>,
     #[serde(default)]
     condition: Condition,
     #[serde(default)]
@@ -60,6 +64,9 @@ struct Condition {
     percent: Option<f64>,
     speed: Option<f64>,
     distance: Option<f64>,
+    indicator: Option<Texts>,
+    list: Option<Texts>,
+    confidence: Option<u8>,
 }
 
 /// One text or a list of them.
@@ -108,11 +115,16 @@ pub(super) fn behaviour(hash: RuleHash, source: Source<'_>) -> Result<Rule, Diag
     if rules.is_empty() {
         return Err(error("rules", "the correlation names no rules".to_owned()));
     }
-    let timespan = duration(&written.timespan)
-        .filter(|span| !span.is_zero())
-        .ok_or_else(|| error("timespan", not_a_time(&written.timespan)))?;
     let condition = &written.condition;
     let kind = kind(written, source)?;
+    let is_indicator = matches!(kind, BehaviourKind::Indicator { .. });
+    let text = written.timespan.as_deref().or(is_indicator.then_some(INDICATOR_TIMESPAN));
+    let text = text.ok_or_else(|| error("correlation", format!("`{}` needs `timespan:`", kind.name())))?;
+    let timespan = duration(text).filter(|span| !span.is_zero()).ok_or_else(|| error("timespan", not_a_time(text)))?;
+    let mut group_by = written.group_by.list();
+    if is_indicator && group_by.is_empty() {
+        group_by.push("host.name".into());
+    }
     let mut fields = condition.field.as_ref().map(Texts::list).unwrap_or_default();
     match kind {
         BehaviourKind::NewTerms { .. } | BehaviourKind::RareValue { .. } if fields.is_empty() => {
@@ -147,8 +159,9 @@ pub(super) fn behaviour(hash: RuleHash, source: Source<'_>) -> Result<Rule, Diag
         kind: RuleKind::Behaviour(Behaviour {
             kind,
             rules,
-            group_by: written.group_by.list(),
+            group_by,
             fields,
+            lists: condition.list.as_ref().map(Texts::list).unwrap_or_default(),
             timespan,
             generate: written.generate,
         }),
@@ -166,6 +179,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("baseline", &["field", "deviations", "minimum", "weeks", "side"]),
     ("rare_value", &["field", "percent", "minimum"]),
     ("impossible_travel", &["field", "speed", "distance"]),
+    ("indicator", &["indicator", "list", "confidence", "field"]),
 ];
 
 fn kind(written: &Written, source: Source<'_>) -> Result<BehaviourKind, Diagnostic> {
@@ -181,6 +195,9 @@ fn kind(written: &Written, source: Source<'_>) -> Result<BehaviourKind, Diagnost
         ("percent", condition.percent.is_some()),
         ("speed", condition.speed.is_some()),
         ("distance", condition.distance.is_some()),
+        ("indicator", condition.indicator.is_some()),
+        ("list", condition.list.is_some()),
+        ("confidence", condition.confidence.is_some()),
     ];
     let (name, keys) = KEYS.iter().find(|(name, _)| *name == written.kind).copied().ok_or_else(|| {
         let known = BEHAVIOURS.iter().map(|(name, _)| *name);
@@ -220,11 +237,33 @@ fn kind(written: &Written, source: Source<'_>) -> Result<BehaviourKind, Diagnost
             // Whole events; a fraction is cut off.
             minimum: positive("minimum", condition.minimum, 1_000.0)? as u64,
         },
+        "indicator" => BehaviourKind::Indicator {
+            types: types(condition.indicator.as_ref(), source)?,
+            confidence: match condition.confidence.unwrap_or(0) {
+                value @ 0..=100 => value,
+                value => return Err(error("confidence", format!("`confidence` is 0 to 100, not `{value}`"))),
+            },
+        },
         _ => BehaviourKind::ImpossibleTravel {
             speed: positive("speed", condition.speed, 900.0)?,
             distance: positive("distance", condition.distance, 500.0)?,
         },
     })
+}
+
+/// The types that a rule names; all of them if it names none.
+fn types(written: Option<&Texts>, source: Source<'_>) -> Result<IndicatorTypes, Diagnostic> {
+    let Some(written) = written else { return Ok(IndicatorTypes::ALL) };
+    let mut types = IndicatorTypes::NONE;
+    for word in written.list() {
+        let known = INDICATOR_TYPES.iter().copied().chain(INDICATOR_TYPE_GROUPS.iter().map(|(name, _)| *name));
+        let named = IndicatorTypes::named(&word).ok_or_else(|| {
+            let text = format!("`{word}` is no type of indicator");
+            Diagnostic::error(source.key("indicator"), text).suggest(nearest(&word, known))
+        })?;
+        types = types.with(named);
+    }
+    Ok(types)
 }
 
 fn not_a_time(text: &str) -> String {

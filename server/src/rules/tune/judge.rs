@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use canh_detection::{CorrelationLimits, Engine, EngineConfig, RuleSet};
+use canh_ioc::Indicator;
 use canh_schema::{Event, EventBatch, Position, RuleId, Timestamp};
 
 use super::document::document;
 use super::search::{Pairs, common, pairs_of, search};
+use crate::indicator_rules::{Fixed, of_proof};
 use crate::rules::samples::{Runner, Sample};
 
 /// Longer than anything is waited for.
@@ -19,6 +21,8 @@ pub(super) struct Case {
     pub(super) events: Vec<Event>,
     /// What is known of the events of its earlier findings.
     pub(super) earlier: Vec<Pairs>,
+    /// Those that its proof names.
+    pub(super) indicators: Vec<Indicator>,
 }
 
 /// The alerts of a rule by what people decided about them.
@@ -70,14 +74,16 @@ impl Judge {
         Ok(Self { set, rule: rule.clone(), engine: None })
     }
 
-    fn fires(&mut self, events: &[Event]) -> bool {
+    fn fires(&mut self, case: &Case) -> bool {
+        let events = &case.events;
         let mut engine = self.engine.take().unwrap_or_else(|| {
             // The window that was reported may follow others that hold, which are not reported twice in the stream.
             let correlation = CorrelationLimits { every_window: true, ..CorrelationLimits::default() };
-            Engine::new(self.set.clone(), EngineConfig { correlation, ..EngineConfig::default() })
+            let indicators = Some(Fixed::source(of_proof(&case.indicators)));
+            Engine::new(self.set.clone(), EngineConfig { correlation, indicators, ..EngineConfig::default() })
         });
         let mut found = Vec::new();
-        engine.evaluate(&EventBatch { position: Position::new(1), events: events.to_vec() }, &mut found);
+        engine.evaluate(&EventBatch { position: Position::new(1), events: events.clone() }, &mut found);
         if engine.remembers() {
             // An absence shows only when time passes.
             let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);
@@ -101,7 +107,7 @@ pub(super) fn propose(text: &str, rule: &RuleId, cases: Cases, samples: &[&Sampl
         "not every positive sample fires with the rule as the server has it; is the folder of another version?"
     );
     let mut again = |cases: Vec<Case>| -> (Vec<Case>, Vec<Case>) {
-        cases.into_iter().partition(|case| !case.events.is_empty() && plain.fires(&case.events))
+        cases.into_iter().partition(|case| !case.events.is_empty() && plain.fires(case))
     };
     let (noise, noise_lost) = again(cases.noise);
     let (unknown, unknown_lost) = again(cases.unknown);
@@ -127,11 +133,11 @@ pub(super) fn propose(text: &str, rule: &RuleId, cases: Cases, samples: &[&Sampl
     for selected in search(&of(&noise), &never, &of(&unknown)) {
         let filter = document(&plain.set, rule, &selected);
         let Ok(mut judge) = Judge::new(&format!("{}\n---\n{filter}", text.trim_end()), rule) else { continue };
-        if !judge.fires_on(samples) || !keep.iter().all(|case| judge.fires(&case.events)) {
+        if !judge.fires_on(samples) || !keep.iter().all(|case| judge.fires(case)) {
             continue;
         }
-        let taken = noise.iter().filter(|case| !judge.fires(&case.events)).count();
-        let doubtful = unknown.iter().filter(|case| !judge.fires(&case.events)).map(|case| case.alert).collect();
+        let taken = noise.iter().filter(|case| !judge.fires(case)).count();
+        let doubtful = unknown.iter().filter(|case| !judge.fires(case)).map(|case| case.alert).collect();
         if taken > 0 {
             outcome.proposals.push(Proposal { text: filter, noise: taken, unknown: doubtful });
         }
@@ -166,6 +172,7 @@ mod tests {
         let case = |(alert, words): (u64, &&[&str])| Case {
             alert,
             events: words.iter().enumerate().map(|(number, words)| event(number, words)).collect(),
+            indicators: Vec::new(),
             earlier: Vec::new(),
         };
         (first..).zip(alerts).map(case).collect()
