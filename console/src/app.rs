@@ -15,6 +15,7 @@ use crate::auth::password::Passwords;
 use crate::desk::RuleDesk;
 use crate::metrics::Metrics;
 use crate::rate::Rate;
+use crate::review::Shown;
 
 /// What the server hands over.
 pub struct AppParts {
@@ -46,6 +47,8 @@ pub struct Settings {
     pub session_age: Duration,
     /// Largest body of a request in bytes.
     pub body_max: usize,
+    /// Findings of one rule in an hour that are kept; a forecast above it is warned about.
+    pub findings_per_hour: u32,
 }
 
 impl Default for Settings {
@@ -58,6 +61,7 @@ impl Default for Settings {
             session_idle: Duration::from_secs(12 * 3_600),
             session_age: Duration::from_secs(7 * 24 * 3_600),
             body_max: 256 * 1024,
+            findings_per_hour: 2_000,
         }
     }
 }
@@ -107,6 +111,7 @@ struct Inner {
     settings: Settings,
     tails: Arc<Semaphore>,
     backtests: Arc<Semaphore>,
+    shown: Shown,
     delays: Arc<Delays>,
     passwords: Passwords,
     rate: Arc<Rate>,
@@ -127,6 +132,7 @@ impl App {
             tails: Arc::new(Semaphore::new(settings.tails_max)),
             // One reads as fast as the disk gives; two would only take turns.
             backtests: Arc::new(Semaphore::new(1)),
+            shown: Shown::default(),
             delays: Arc::default(),
             passwords: Passwords::default(),
             rate,
@@ -182,6 +188,10 @@ impl App {
 
     pub(crate) fn backtest_permit(&self) -> Option<OwnedSemaphorePermit> {
         self.0.backtests.clone().try_acquire_owned().ok()
+    }
+
+    pub(crate) fn shown(&self) -> &Shown {
+        &self.0.shown
     }
 
     pub(crate) fn desk(&self) -> Arc<dyn RuleDesk> {

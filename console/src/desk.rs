@@ -13,6 +13,27 @@ pub trait RuleDesk: Send + Sync + 'static {
     ///
     /// What is wrong with the text, one line each.
     fn backtest(&self, text: &str) -> Result<Box<dyn BacktestRun>, Vec<String>>;
+
+    /// Runs the samples that lie beside the loaded rule of this id, with the rules of `text`. Empty if it came without.
+    ///
+    /// # Errors
+    ///
+    /// Why the samples cannot be read.
+    fn samples(&self, text: &str, rule: &RuleId) -> Result<Vec<SampleOutcome>, String>;
+
+    /// Somebody decided about a rule: has the rules loaded again soon, and does not wait for it.
+    fn reviewed(&self);
+}
+
+/// What one sample of a rule did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SampleOutcome {
+    /// What it shows, in a few words of its author.
+    pub about: String,
+    /// The rule has to find it; else it has to stay silent.
+    pub fires: bool,
+    /// It does what it should.
+    pub holds: bool,
 }
 
 /// A run over the past.

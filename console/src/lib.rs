@@ -14,6 +14,7 @@ mod metrics;
 mod ops;
 mod query;
 mod rate;
+mod review;
 mod router;
 mod view;
 mod web;

@@ -187,3 +187,46 @@ fn correlations_that_lead_nowhere_are_refused() {
     check(&rules(&COUNT.replace("10s", "ten")), "invalid timespan");
     check(&rules(&COUNT.replace("event_count", "value_count")), "needs `field:`");
 }
+
+/// Which rules are left when some are held back, those that raise findings with a star.
+#[track_caller]
+fn check_held(held: &[&str], expected: &str) {
+    let event = |name: &str| {
+        format!(
+            "title: {name}\nid: {name}\nlogsource: {{category: c}}\ndetection: {{s: {{k: {name}}}, condition: s}}\n"
+        )
+    };
+    let over = |name: &str, of: &str, generate: bool| {
+        format!(
+            "title: {name}\nid: {name}\ncorrelation:\n  type: event_count\n  rules: [{of}]\n  timespan: 1m\n  generate: {generate}\n  condition: {{gte: 2}}\n"
+        )
+    };
+    let documents = [
+        event("alone"),
+        event("fed"),
+        event("both"),
+        over("many", "fed", false),
+        over("loud", "both", true),
+        over("quiet", "both", false),
+        over("outer", "many", false),
+    ];
+    let mut set = RuleSet::from_text("r.yml", &documents.join("---\n"));
+    set.link();
+    assert_eq!(set.errors, []);
+    set.hold_back(|rule| held.contains(&rule.info.id.as_str()));
+    let engine = Engine::new(set, EngineConfig::default());
+    let shown = engine.rules().map(|(info, raises)| format!("{}{}", info.id, if raises { "*" } else { "" }));
+    assert_eq!(shown.collect::<Vec<_>>().join(" "), expected, "held: {held:?}");
+}
+
+#[test]
+fn what_is_held_back_raises_nothing_and_still_feeds_the_others() {
+    check_held(&[], "alone* fed both* many loud* quiet* outer*");
+    check_held(&["alone"], "fed both* many loud* quiet* outer*");
+    // It goes with everything that only feeds it.
+    check_held(&["outer"], "alone* both* loud* quiet*");
+    // A rule that raises findings because another one asks for it does so without that one too.
+    check_held(&["loud"], "alone* fed both* many quiet* outer*");
+    check_held(&["both"], "alone* fed both many loud* quiet* outer*");
+    check_held(&["both", "loud", "quiet", "outer", "alone"], "");
+}

@@ -70,11 +70,34 @@ pub(crate) enum Command {
     },
 }
 
+/// Something on the command line that cannot be used; the program ends with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUse(pub(crate) String);
+
+/// # Errors
+///
+/// The first of these paths that is not there.
+pub(crate) fn must_exist<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), WrongUse> {
+    match paths.into_iter().find(|path| !path.exists()) {
+        Some(path) => Err(WrongUse(format!("there is no `{}`", path.display()))),
+        None => Ok(()),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
     /// Data directory of the server
     #[arg(long, value_name = "DIR", default_value = "data", env = "CANH_DATA")]
     pub(crate) data: PathBuf,
+}
+
+/// Pipelines for rules that are read from files.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct PipelineArgs {
+    /// A pipeline (pySigma's format) that changes the rules first, or a directory of them; may be given again
+    #[arg(id = "pipeline", long = "pipeline", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +114,9 @@ pub(crate) struct ServeArgs {
     /// Directory or file with Sigma rules; may be given several times
     #[arg(long, value_name = "PATH")]
     pub(crate) rules: Vec<PathBuf>,
+    /// Directory or file with YARA rules, for files that are sent to be scanned; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) yara: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -156,9 +182,8 @@ pub(crate) enum RulesCommand {
         /// Directories or files
         #[arg(required = true)]
         paths: Vec<PathBuf>,
-        /// A pipeline (pySigma's format) that changes the rules first, or a directory of them; may be given again
-        #[arg(long = "pipeline", value_name = "PATH")]
-        pipelines: Vec<PathBuf>,
+        #[command(flatten)]
+        pipelines: PipelineArgs,
     },
     /// Say why a rule holds for an event, or why it does not; exit code 1 if it does not
     #[command(
@@ -168,6 +193,14 @@ pub(crate) enum RulesCommand {
     /// Run a rule over the stored past and forecast its alerts
     #[command(after_help = "Example:\n  canh rules backtest rules/linux/ssh-brute-force/rule.yml --since 30d")]
     Backtest(BacktestArgs),
+    /// Run a rule's samples and a backtest, and enable it; exit code 1 if it was not enabled
+    #[command(
+        after_help = "Examples:\n  canh rules enable 5f7c…\n  canh rules enable 5f7c… --since 7d --yes --note 'agreed with the mail team'"
+    )]
+    Enable(EnableArgs),
+    /// Have a rule raise nothing any more
+    #[command(after_help = "Example:\n  canh rules disable 5f7c… --note 'fires on every backup; tuned next week'")]
+    Disable(DisableArgs),
     /// Propose filters for a noisy rule that keep every true positive; exit code 1 if there is none
     #[command(after_help = "Example:\n  canh rules tune 5f7c… --since 30d --rules rules/ --write noise.yml")]
     Tune(crate::rules::tune::TuneArgs),
@@ -186,6 +219,8 @@ pub(crate) enum RulesCommand {
         /// Rules that are listed
         #[arg(long, default_value_t = 20)]
         top: usize,
+        #[command(flatten)]
+        pipelines: PipelineArgs,
     },
     /// Run the samples beside each rule; with --mutate, also look for parts of a rule that no sample proves
     #[command(
@@ -198,6 +233,8 @@ pub(crate) enum RulesCommand {
         /// Change each condition of each rule and see whether a sample notices
         #[arg(long)]
         mutate: bool,
+        #[command(flatten)]
+        pipelines: PipelineArgs,
     },
 }
 
@@ -235,6 +272,9 @@ pub(crate) struct ExplainArgs {
     /// Log format of the raw records; without it, it is found out
     #[arg(long)]
     pub(crate) format: Option<String>,
+    /// With a rule file; a loaded rule was changed by the server's
+    #[command(flatten)]
+    pub(crate) pipelines: PipelineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +289,37 @@ pub(crate) struct BacktestArgs {
     /// The result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// With a rule file; a loaded rule was changed by the server's
+    #[command(flatten)]
+    pub(crate) pipelines: PipelineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnableArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Id of a loaded rule
+    pub(crate) rule: String,
+    /// How far back the backtest goes, for example 24h or 30d
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub(crate) since: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DisableArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Id of a loaded rule
+    pub(crate) rule: String,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +331,9 @@ pub(crate) struct ImportArgs {
     /// Directory that they are copied into, unchanged
     #[arg(long, value_name = "DIR", default_value = "rules/imported")]
     pub(crate) into: PathBuf,
+    /// The report is about the rules as these change them; the files stay as they are
+    #[command(flatten)]
+    pub(crate) pipelines: PipelineArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -84,13 +84,23 @@ impl Client {
         read(self.open(path, &[])?)
     }
 
-    /// The same for a request with a body.
+    /// POST of JSON, the answer as JSON.
+    pub(crate) fn send(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = read(self.open_post(path, body)?)?;
+        serde_json::from_str(&body).context("the server answered something that is not JSON")
+    }
+
+    /// POST of JSON; the server-sent events of the answer until the server or `take` ends it.
     pub(crate) fn follow_post(
         &self,
         path: &str,
         body: &Value,
         take: impl FnMut(&str, &str) -> anyhow::Result<Follow>,
     ) -> anyhow::Result<()> {
+        events(self.open_post(path, body)?, take)
+    }
+
+    fn open_post(&self, path: &str, body: &Value) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         let mut request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -99,11 +109,11 @@ impl Client {
             .header("accept-language", language().tag())
             .send(body.to_string())
             .with_context(|| format!("cannot reach the server at {}; start it with `canh serve`", self.base))?;
-        if !response.status().is_success() {
-            let status = response.status();
-            return Err(refusal(status.as_u16(), &read(response)?));
+        if response.status().is_success() {
+            return Ok(response);
         }
-        events(response, take)
+        let status = response.status();
+        Err(refusal(status.as_u16(), &read(response)?))
     }
 
     /// Follows server-sent events until the server or `take` ends it.
@@ -171,11 +181,26 @@ fn read(response: ureq::http::Response<ureq::Body>) -> anyhow::Result<String> {
     Ok(body)
 }
 
+/// What the server does not do, in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    status: u16,
+    message: String,
+}
+
+impl Refused {
+    /// A query or a parameter that it cannot read, which comes from the command line.
+    pub(crate) fn is_wrong_use(&self) -> bool {
+        self.status == 400
+    }
+}
+
 /// The server's own message.
 fn refusal(status: u16, body: &str) -> anyhow::Error {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
     let Some(message) = parsed["message"].as_str() else {
         return anyhow!("the server answered {status}: {}", body.chars().take(200).collect::<String>());
     };
-    anyhow!("{message}")
+    Refused { status, message: message.to_owned() }.into()
 }

@@ -81,6 +81,9 @@ pub(crate) struct DetectionConfig {
     /// Directories or files with processing pipelines in the format of pySigma, which change rules before they are
     /// compiled. They start at the working directory if they are relative.
     pub(crate) pipelines: Vec<PathBuf>,
+    /// Which rules raise nothing until somebody has looked at them in the console and enabled them. `marked`: those in a
+    /// directory with a file `.needs-review`, which `canh rules import` writes, or below one. `all`, or `none`.
+    pub(crate) review: ReviewPolicy,
     /// Findings of one rule in one hour that are kept. More are counted and shown on the Rules page, so that a rule that
     /// goes wild does not bury the others.
     pub(crate) findings_per_hour: NonZeroU32,
@@ -105,6 +108,7 @@ impl Default for DetectionConfig {
         Self {
             rules: Vec::new(),
             pipelines: Vec::new(),
+            review: ReviewPolicy::Marked,
             findings_per_hour: const { NonZeroU32::new(2_000).unwrap() },
             canary_every: Duration::from_secs(3_600),
             indicators: Vec::new(),
@@ -113,6 +117,15 @@ impl Default for DetectionConfig {
             yara: Vec::new(),
         }
     }
+}
+
+/// Which rules wait for a review.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReviewPolicy {
+    Marked,
+    All,
+    None,
 }
 
 /// `[store]`

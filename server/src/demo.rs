@@ -12,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use canh_datasets::{Door, File, Manifest, Options, generate};
 use canh_messages::Key;
 use canh_schema::{Level, Timestamp};
+use canh_store::state::DemoRun;
 use serde_json::Value;
 
 use crate::cli::DemoArgs;
@@ -19,7 +20,7 @@ use crate::client::Client;
 use crate::doors::Doors;
 use crate::terminal::{colours, safe, say};
 
-/// File that says that everything has been sent and stored.
+/// File that says that everything has been sent and stored, and when: two times, each on a line.
 const PLAYED: &str = "played";
 /// Datagrams sent without a pause. A UDP sender is not slowed down by a receiver, so it must not outrun its buffer.
 const UDP_BURST: usize = 100;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         eprintln!("{}", say(Key::DemoBroken, &[]));
         fs::remove_dir_all(&dir).with_context(|| format!("cannot remove `{}`", dir.display()))?;
     }
-    let begin = Instant::now();
+    let (begin, from) = (Instant::now(), Timestamp::now());
     let manifest = generate(&Options::new(args.seed, Timestamp::now()), &dir)?;
     let lines: u64 =
         manifest.files.iter().filter(|file| file.door != Door::AgentCapture).map(|file| file.records).sum();
@@ -59,9 +60,18 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         ensure!(status.success(), "the agent of {host} ended with {status}; read {}", log_path(&dir, &host).display());
     }
     wait_stored(&client, lines)?;
-    fs::write(&played, "").with_context(|| format!("cannot write `{}`", played.display()))?;
+    fs::write(&played, format!("{from}\n{}\n", Timestamp::now()))
+        .with_context(|| format!("cannot write `{}`", played.display()))?;
     eprintln!("{}", say(Key::DemoStored, &[("seconds", &format!("{:.1}", begin.elapsed().as_secs_f64()))]));
     summary(&client)
+}
+
+/// When the demo was played into this data directory; `None` before that. The server asks, because whoever sent the demo
+/// does not send again and is not missed.
+pub(crate) fn played(data: &Path) -> Option<DemoRun> {
+    let text = fs::read_to_string(data.join("demo").join(PLAYED)).ok()?;
+    let mut times = text.lines().map(Timestamp::parse_rfc3339);
+    Some(DemoRun { from: times.next()??, to: times.next()?? })
 }
 
 /// One agent for each server that has one, with the files of that server.

@@ -26,7 +26,7 @@ impl Health {
     /// What was known before the restart.
     pub(crate) async fn load(state: &dyn StateStore) -> Result<Self, StateError> {
         let known = state.rules_status().await?.map(|overview| overview.rules).unwrap_or_default();
-        let rules = known.into_iter().map(|(rule, _, health)| (rule.id, health)).collect();
+        let rules = known.into_iter().map(|record| (record.rule.id, record.health)).collect();
         Ok(Self(Arc::new(Mutex::new(Inner { rules, ..Inner::default() }))))
     }
 

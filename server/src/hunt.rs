@@ -4,12 +4,13 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
+use canh_messages::Key;
 use canh_schema::Timestamp;
 use serde_json::Value;
 
 use crate::cli::{HuntArgs, TailArgs};
 use crate::client::{Client, Follow};
-use crate::terminal::{Colours, colours, safe};
+use crate::terminal::{Colours, colours, safe, say};
 
 /// Events asked for at a time.
 const PAGE: u32 = 1_000;
@@ -37,11 +38,33 @@ pub(crate) fn hunt(args: &HuntArgs) -> anyhow::Result<()> {
     for event in kept.iter().rev() {
         print(&mut out, event, false)?;
     }
-    if !args.json {
+    if count == 0 {
+        eprintln!("{}", nothing(&client, &args.query, from, to)?);
+    } else if !args.json {
         let more = if count >= u64::from(args.limit) { "; there may be more, raise --limit" } else { "" };
         eprintln!("{count} events from {from} to {to}{more}");
     }
     Ok(())
+}
+
+/// Why nothing may have been found: everything that there is lies outside of the range.
+fn nothing(client: &Client, query: &str, from: Timestamp, to: Timestamp) -> anyhow::Result<String> {
+    let newest = |query: &str| {
+        let mut newest = None;
+        search(client, query, Timestamp::MIN, Timestamp::MAX, 1, |event| {
+            newest = event["time"].as_str().map(|time| safe(time).into_owned());
+            Ok(())
+        })?;
+        anyhow::Ok(newest)
+    };
+    let (from, to) = (&from.to_string(), &to.to_string());
+    if let Some(time) = newest(query)? {
+        return Ok(say(Key::HuntNothingInRange, &[("from", from), ("to", to), ("time", &time)]));
+    }
+    Ok(match newest("")? {
+        Some(time) => say(Key::HuntNothingMatches, &[("time", &time)]),
+        None => say(Key::HuntStoreEmpty, &[]),
+    })
 }
 
 fn search(

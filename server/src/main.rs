@@ -50,6 +50,8 @@ fn main() -> ExitCode {
                 cause.is::<canh_config::ConfigError>()
                     || cause.is::<config::ValueError>()
                     || cause.is::<hunt::WrongTime>()
+                    || cause.is::<cli::WrongUse>()
+                    || cause.downcast_ref::<client::Refused>().is_some_and(client::Refused::is_wrong_use)
             });
             if wrong_use { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
@@ -63,17 +65,21 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths, pipelines }) => {
-            return Ok(verdict(rules::check(&paths, &pipelines)?));
+            return Ok(verdict(rules::check(&paths, &pipelines.paths)?));
         }
         Command::Rules(RulesCommand::Explain(args)) => return Ok(verdict(rules::ask::explain(&args)?)),
         Command::Rules(RulesCommand::Backtest(args)) => rules::ask::backtest(&args)?,
+        Command::Rules(RulesCommand::Enable(args)) => return Ok(verdict(rules::decide::enable(&args)?)),
+        Command::Rules(RulesCommand::Disable(args)) => rules::decide::disable(&args)?,
         Command::Rules(RulesCommand::Tune(args)) => return Ok(verdict(rules::tune::run(&args)?)),
         Command::Rules(RulesCommand::Import(args)) => return Ok(verdict(rules::import::run(&args)?)),
-        Command::Rules(RulesCommand::Bench { paths, events, top }) => rules::bench::run(&paths, &events, top)?,
+        Command::Rules(RulesCommand::Bench { paths, events, top, pipelines }) => {
+            rules::bench::run(&paths, &events, top, &rules::pipelines(&pipelines)?)?;
+        }
         Command::Alerts(AlertsCommand::Verify(args)) => return Ok(verdict(rules::ask::verify(&args)?)),
-        Command::Rules(RulesCommand::Test { paths, mutate }) => {
+        Command::Rules(RulesCommand::Test { paths, mutate, pipelines }) => {
             let mutation = if mutate { rules::test::Mutation::Tried } else { rules::test::Mutation::LeftOut };
-            return Ok(verdict(rules::test::run(&paths, mutation)?));
+            return Ok(verdict(rules::test::run(&paths, mutation, &rules::pipelines(&pipelines)?)?));
         }
         Command::Ioc(IocCommand::Check(args)) => return Ok(verdict(ioc::check(&args)?)),
         Command::Ioc(IocCommand::Match(args)) => ioc::match_events(&args)?,

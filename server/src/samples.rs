@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bytes::Bytes;
 use canh_collector::{Sample, SampleRefused, SampleSink, Scanned};
-use canh_yara::{Compiled, RuleFiles, SampleInfo, ScanLimits, ScanReport, Scanner};
+use canh_yara::{Compiled, KeptFiles, RuleFiles, SampleInfo, ScanLimits, ScanReport, Scanner};
+use parking_lot::Mutex;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,8 @@ pub(crate) struct Yara {
     /// Swapped when rules are loaded again; a scan that is under way keeps the ones that it began with.
     scanner: Arc<RwLock<Arc<Scanner>>>,
     metrics: Metrics,
+    /// The versions of rule files that compiled; only loading uses it.
+    kept: Arc<Mutex<KeptFiles>>,
 }
 
 #[derive(Clone)]
@@ -77,10 +80,11 @@ impl Yara {
         }
         let metrics = Metrics::new(registry)?;
         let paths: Arc<[PathBuf]> = paths.into();
-        let compiled = compile(paths.clone()).await.context("cannot load YARA rules")?;
+        let kept = Arc::new(Mutex::new(KeptFiles::default()));
+        let compiled = compile(paths.clone(), kept.clone()).await.context("cannot load YARA rules")?;
         metrics.took(&compiled);
         let scanner = Arc::new(RwLock::new(Arc::new(compiled.scanner)));
-        Ok(Some(Self { paths, scanner, metrics }))
+        Ok(Some(Self { paths, scanner, metrics, kept }))
     }
 
     /// The way in for files, with a thread behind it that ends when the last sender has gone.
@@ -99,7 +103,7 @@ impl Yara {
     pub(crate) async fn reload_on_hangup(self) {
         let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
         while hangup.recv().await.is_some() {
-            match compile(self.paths.clone()).await {
+            match compile(self.paths.clone(), self.kept.clone()).await {
                 Ok(compiled) => {
                     self.metrics.took(&compiled);
                     *self.scanner.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(compiled.scanner);
@@ -150,8 +154,8 @@ impl Metrics {
     }
 }
 
-async fn compile(paths: Arc<[PathBuf]>) -> Result<Compiled, tokio::task::JoinError> {
-    tokio::task::spawn_blocking(move || RuleFiles::load(paths.iter()).compile()).await
+async fn compile(paths: Arc<[PathBuf]>, kept: Arc<Mutex<KeptFiles>>) -> Result<Compiled, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(move || kept.lock().compile(RuleFiles::load(paths.iter()))).await
 }
 
 /// What the rules may ask, from what the sender said.

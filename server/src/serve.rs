@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode};
-use canh_console::{App, AppParts, Readiness};
+use canh_console::{App, AppParts, Readiness, Settings};
 use canh_messages::Key;
 use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
@@ -21,7 +21,7 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -36,10 +36,10 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
-use crate::reload::{places_on_hangup, rules_on_hangup};
+use crate::reload::{Reloader, places_on_hangup};
 use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
-use crate::rules::{Loaded, Rules};
+use crate::rules::{Loaded, Rules, review};
 use crate::samples::Yara;
 use crate::terminal::{self, say};
 use crate::{secret, sources};
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     config.data = args.data.clone().unwrap_or(config.data);
     config.console.listen = args.listen.unwrap_or(config.console.listen);
     config.detection.rules.extend(args.rules.iter().cloned());
+    config.detection.yara.extend(args.yara.iter().cloned());
     config.check()?;
     let filter = tracing_subscriber::EnvFilter::try_from_env("CANH_LOG").unwrap_or_else(|_| "info,tantivy=warn".into());
     let ansi = terminal::wants_colours(&std::io::stderr());
@@ -131,6 +132,8 @@ impl Server {
         let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
         let (rules, loaded) = self.load_rules(&indicators).await?;
         let (flock, flocks) = watch::channel(loaded.flock());
+        let (rule_files, known_files) = watch::channel(loaded.rule_files());
+        let decided = Arc::new(Notify::new());
         let (hunting_rules, hunting_ruled) = watch::channel(loaded.indicator_rules());
         let engine = loaded.engine;
         let memory = MemoryFile::new(data);
@@ -192,19 +195,31 @@ impl Server {
             let stop = stop_rest.clone();
             async move { keeper.run(stop).await }
         });
-        let reporting = tokio::spawn(sources::run(senders, self.state.clone(), stop_rest.clone()));
+        let reporting = tokio::spawn(sources::run(senders, self.state.clone(), data.clone(), stop_rest.clone()));
         let readiness = Readiness::default();
-        let app = App::new(AppParts {
+        let parts = AppParts {
             events: self.events.clone(),
             state: self.state.clone(),
             live,
             registry: self.registry.clone(),
             readiness: readiness.clone(),
-            desk: Arc::new(Desk { indicators: indicators.source() }),
+            desk: Arc::new(Desk::new(indicators.source(), known_files, decided.clone())),
             version: env!("CARGO_PKG_VERSION"),
-        });
+        };
+        let findings_per_hour = self.config.detection.findings_per_hour.get();
+        let app = App::with_settings(parts, Settings { findings_per_hour, ..Settings::default() });
         let console = tokio::spawn(serve_console(listener, canh_console::router(app), stop_rest.clone()));
-        tokio::spawn(rules_on_hangup(rules, feed, self.state.clone(), reload, flock, hunting_rules));
+        let reloader = Reloader {
+            rules,
+            feed,
+            state: self.state.clone(),
+            reload,
+            flock,
+            rule_files,
+            hunting: hunting_rules,
+            decided,
+        };
+        tokio::spawn(reloader.run());
         let hunting = tokio::spawn({
             let stop = stop.clone();
             async move {
@@ -289,10 +304,12 @@ impl Server {
     }
 
     async fn load_rules(&self, indicators: &Indicators) -> anyhow::Result<(Rules, Loaded)> {
-        let mut rules = Rules::new(self.config.detection.rules.clone(), self.config.detection.pipelines.clone())
+        let config = &self.config.detection;
+        let mut rules = Rules::new(config.rules.clone(), config.pipelines.clone(), config.review)
             .with_indicators(indicators.source());
+        let reviews = review::load(&*self.state).await?;
         let (rules, loaded) = tokio::task::spawn_blocking(move || {
-            let loaded = rules.load(Timestamp::now());
+            let loaded = rules.load(Timestamp::now(), &reviews);
             (rules, loaded)
         })
         .await?;

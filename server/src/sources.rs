@@ -1,6 +1,7 @@
 //! Writes what the collector knows of its senders into the state, so that the console shows it after a restart too.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use canh_store::state::{SourceKind, SourceReport, StateStore};
 use compact_str::{CompactString, format_compact};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
+
+use crate::demo;
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -20,11 +23,21 @@ struct Reported {
 }
 
 /// Reports until `stop`, and once more after it.
-pub(crate) async fn run(sources: Arc<Sources>, state: Arc<dyn StateStore>, stop: CancellationToken) {
+pub(crate) async fn run(sources: Arc<Sources>, state: Arc<dyn StateStore>, data: PathBuf, stop: CancellationToken) {
+    let mut demo = None;
     let mut reported: HashMap<SourceKey, Reported> = HashMap::new();
     let mut seen_last = None;
     loop {
         let stopping = tokio::time::timeout(EVERY, stop.cancelled()).await.is_ok();
+        if demo.is_none() {
+            demo = demo::played(&data);
+            if let Some(run) = demo
+                && let Err(error) = state.put_demo_run(run).await
+            {
+                error!(error = &error as &dyn std::error::Error, "cannot write when the demo was played");
+                demo = None;
+            }
+        }
         let lines = sources.snapshot();
         let newest = lines.first().map(|line| line.last_seen);
         let changed: Vec<SourceReport> = lines

@@ -10,7 +10,7 @@ use anyhow::Context;
 use canh_yara::{RuleMatch, RuleProblem, SampleInfo, ScanLimits, ScanReport, Scanner};
 use serde_json::{Value, json};
 
-use crate::cli::YaraScanArgs;
+use crate::cli::{YaraScanArgs, must_exist};
 use crate::terminal::{safe, safe_lines};
 
 /// A file longer than this is not scanned; it would have to fit into memory.
@@ -22,9 +22,7 @@ const TROUBLE: u8 = 2;
 
 /// `canh yara check`: `true` if all rules load.
 pub(crate) fn check(paths: &[PathBuf]) -> anyhow::Result<bool> {
-    for path in paths {
-        anyhow::ensure!(path.exists(), "there is no `{}`", path.display());
-    }
+    must_exist(paths)?;
     let compiled = canh_yara::RuleFiles::load(paths).compile();
     print_problems(&mut io::stdout(), &compiled.problems)?;
     println!("{} rules of {} files load, {} problems", compiled.rules, compiled.files, compiled.problems.len());

@@ -11,6 +11,8 @@ const { source: AXE } = createRequire(join(root, 'console/web/package.json'))('a
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 const PASSWORD = 'mot mat khau kha dai 2026'
 const DAY = 'from=now-24h'
+/** Command in the Query of an Uploaded Page. */
+const RULE = 'b3d6e8f4-71a2-4c0d-8e95-2f1a6c9d3e33'
 const PHONE = { width: 360, height: 760 }
 
 let server
@@ -64,10 +66,13 @@ const VIEWS = [
   ['alert', () => `/alerts/${alertId}`, (page) => page.getByText('Why this alert').waitFor()],
   ['agents', '/agents', (page) => row(page).waitFor()],
   ['rules', '/rules', (page) => row(page).waitFor()],
-  ['account', null, (page) => page.getByRole('button', { name: /^Account of/ }).click()],
+  ['rule, samples', () => `/rules/${RULE}`, (page) => page.getByText(/of \d+ do what they should/).waitFor()],
+  ['rule, run over the past', null, (page) => page.getByRole('button', { name: 'Run', exact: true }).click().then(() => page.getByText('Newest findings').waitFor())],
+  ['rule, disable', null, (page) => page.getByRole('button', { name: 'Disable…' }).click().then(() => page.getByRole('dialog').waitFor())],
+  ['account', '/rules', (page) => page.getByRole('button', { name: /^Account of/ }).click()],
   ['no such page', '/nowhere', (page) => page.getByText('There is no such page').waitFor()],
 ]
-const PHONE_VIEWS = VIEWS.filter(([name]) => ['overview', 'hunt', 'alerts', 'alert', 'agents', 'rules'].includes(name))
+const PHONE_VIEWS = VIEWS.filter(([name]) => ['overview', 'hunt', 'alerts', 'alert', 'agents', 'rules', 'rule, samples', 'rule, run over the past'].includes(name))
 
 /** A page in a colour scheme, without movement that axe would catch in the middle. */
 async function open(scheme, options = {}) {

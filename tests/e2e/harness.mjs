@@ -1,7 +1,7 @@
 // Starts a real server on a directory of its own, plays the demo into it, and opens Chromium on its page.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -43,10 +43,18 @@ export async function until(what, seconds, ask) {
   }
 }
 
-/** A running server. `started` is when its process began. */
-export async function startServer() {
+/** A running server. `started` is when its process began. `imported` are rules of others, by file name. */
+export async function startServer({ imported = {} } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'canh-e2e-'))
   const ports = { console: await freePort(), grpc: await freePort(), http: await freePort(), tcp: await freePort(), udp: await freePort() }
+  const rules = [join(root, 'rules')]
+  if (Object.keys(imported).length > 0) {
+    const from = join(dir, 'imported')
+    mkdirSync(from)
+    writeFileSync(join(from, '.needs-review'), '')
+    for (const [name, text] of Object.entries(imported)) writeFileSync(join(from, name), text)
+    rules.push(from)
+  }
   const config = join(dir, 'canh.toml')
   writeFileSync(
     config,
@@ -54,7 +62,7 @@ export async function startServer() {
 [console]
 listen = "127.0.0.1:${ports.console}"
 [detection]
-rules = [${JSON.stringify(join(root, 'rules'))}]
+rules = ${JSON.stringify(rules)}
 [collector.otlp_grpc]
 listen = "127.0.0.1:${ports.grpc}"
 [collector.http]

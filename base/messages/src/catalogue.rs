@@ -123,6 +123,21 @@ messages! {
     ProofMissing = "proof_missing" ("id"),
         en "alert {id} was raised by an older version and has no proof that can be judged again",
         vi "cảnh báo {id} do phiên bản cũ tạo ra nên không có bằng chứng để thẩm định lại";
+    RuleOnlyFeeds = "rule_only_feeds" (),
+        en "this rule raises nothing of its own; decide about the rules that it feeds",
+        vi "luật này không tự tạo cảnh báo; hãy quyết định ở các luật dùng nó";
+    RuleChangedMeanwhile = "rule_changed_meanwhile" (),
+        en "the rule has changed since you looked at it; look at it again",
+        vi "luật đã thay đổi từ khi bạn xem; hãy xem lại";
+    RuleBacktestMissing = "rule_backtest_missing" (),
+        en "no backtest of this rule as it is now has been shown within the last 24 hours; run one first",
+        vi "trong 24 giờ qua chưa chạy thử luật này (bản hiện tại) trên dữ liệu cũ; hãy chạy thử trước";
+    RuleSamplesFail = "rule_samples_fail" ("count"),
+        en "{count} samples of the rule do not do what they should; mend the rule or its samples first",
+        vi "{count} mẫu của luật không cho kết quả như mong đợi; hãy sửa luật hoặc mẫu trước";
+    RuleSamplesUnreadable = "rule_samples_unreadable" ("problem"),
+        en "the samples of the rule cannot be read: {problem}",
+        vi "không đọc được mẫu của luật: {problem}";
     RuleTextInvalid = "rule_text_invalid" ("problems"),
         en "the rule does not load: {problems}",
         vi "luật không nạp được: {problems}";
@@ -175,6 +190,15 @@ messages! {
     DoctorNoPageAdvice = "doctor_no_page_advice" (),
         en "run `./dev web`, then build again",
         vi "hãy chạy `./dev web` rồi biên dịch lại";
+    HuntNothingInRange = "hunt_nothing_in_range" ("from", "to", "time"),
+        en "no event matches from {from} to {to}; the newest that does is of {time}, so look further with --since or --to",
+        vi "không có sự kiện nào khớp từ {from} đến {to}; sự kiện khớp mới nhất là lúc {time}, hãy mở rộng bằng --since hoặc --to";
+    HuntNothingMatches = "hunt_nothing_matches" ("time"),
+        en "no event matches, whatever its time; the newest event of all is of {time}",
+        vi "không có sự kiện nào khớp ở bất kỳ thời điểm nào; sự kiện mới nhất trong kho là lúc {time}";
+    HuntStoreEmpty = "hunt_store_empty" (),
+        en "there are no events at all; `canh doctor` says whether anything is sent here",
+        vi "chưa có sự kiện nào; `canh doctor` cho biết có nguồn nào đang gửi về không";
     DoctorRules = "doctor_rules" ("count"),
         en "{count} detection rules are loaded",
         vi "đã nạp {count} luật phát hiện";

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use canh_schema::Timestamp;
-use canh_store::state::SourceRecord;
+use canh_store::state::{DemoRun, SourceRecord};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,8 +24,9 @@ use crate::view::agent::{AgentList, AgentStatus, AgentView};
 async fn agent_list(State(app): State<App>, _viewer: Viewer) -> Result<Json<AgentList>, ApiError> {
     let now = Timestamp::now();
     let records = app.state().sources().await?;
+    let demo = app.state().demo_run().await?;
     Ok(Json(AgentList {
-        items: records.into_iter().map(|record| (status(&app, &record, now), record)).map(view).collect(),
+        items: records.into_iter().map(|record| (status(&app, &record, demo, now), record)).map(view).collect(),
         silent_after_s: app.silent_after().as_secs(),
     }))
 }
@@ -35,8 +36,14 @@ fn view((status, record): (AgentStatus, SourceRecord)) -> AgentView {
 }
 
 /// Whether a sender has been heard of recently enough.
-pub(super) fn status(app: &App, record: &SourceRecord, now: Timestamp) -> AgentStatus {
-    if now - record.last_seen > app.silent_after() { AgentStatus::Silent } else { AgentStatus::Online }
+pub(super) fn status(app: &App, record: &SourceRecord, demo: Option<DemoRun>, now: Timestamp) -> AgentStatus {
+    if demo.is_some_and(|run| run.has(record)) {
+        AgentStatus::Demo
+    } else if now - record.last_seen > app.silent_after() {
+        AgentStatus::Silent
+    } else {
+        AgentStatus::Online
+    }
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use canh_messages::Key;
-use canh_schema::{Event, Finding, TimeRange, Timestamp};
+use canh_schema::{Event, Finding, RuleHash, TimeRange, Timestamp};
 use canh_store::hunt::Hunt;
-use canh_store::state::AlertEntity;
+use canh_store::state::{AlertEntity, ReviewedBacktest};
 use canh_store::{Filter, Limit, Outcome, PageKey, SearchRequest};
 use futures_util::{Stream, StreamExt};
 use http::StatusCode;
@@ -25,12 +25,16 @@ use crate::desk::BacktestRun;
 use crate::error::{ApiError, ApiErrorBody};
 use crate::extract::Json;
 use crate::query;
+use crate::review;
 use crate::view::rule::{BacktestDay, BacktestFinding, BacktestProgress, BacktestRequest, BacktestResult};
 
 const PAGE: u32 = 5_000;
 const EXAMPLES_MAX: usize = 20;
 const DEFAULT_SPAN: Duration = Duration::from_secs(30 * 86_400);
 const TEXT_LEN_MAX: usize = 200_000;
+const DAY: Duration = Duration::from_secs(86_400);
+/// More than a year in days.
+const BARS_MAX: u128 = 400;
 
 /// Runs a rule over the events of the past, without raising anything.
 ///
@@ -67,7 +71,8 @@ async fn rule_backtest(
     let (out, messages) = mpsc::channel(16);
     tokio::spawn(async move {
         let _permit = permit;
-        let job = Job { app, hunt, range, out, events: 0, oldest: None, cut: 0 };
+        let rule = review::hash_of(&request.text);
+        let job = Job { app, rule, hunt, range, out, events: 0, oldest: None, cut: 0 };
         job.run(run).await;
     });
     Ok(Sse::new(ReceiverStream::new(messages).map(Ok)).keep_alive(KeepAlive::default()))
@@ -75,6 +80,7 @@ async fn rule_backtest(
 
 struct Job {
     app: App,
+    rule: RuleHash,
     hunt: Hunt,
     range: TimeRange,
     out: mpsc::Sender<Message>,
@@ -91,7 +97,17 @@ impl Job {
                 let kept = run.kept();
                 let done = tokio::task::spawn_blocking(move || run.finish()).await;
                 match done {
-                    Ok(outcome) => message("result", &self.result(kept, outcome.left_out, &outcome.findings)),
+                    Ok(outcome) => {
+                        let result = self.result(kept, outcome.left_out, &outcome.findings);
+                        let shown = ReviewedBacktest {
+                            from: self.range.start,
+                            to: self.range.end,
+                            alerts: result.alerts,
+                            alerts_per_day: result.alerts_per_day,
+                        };
+                        self.app.shown().add(self.rule, shown);
+                        message("result", &result)
+                    }
                     Err(_) => Some(Message::default().event("error").data("the run ended unexpectedly")),
                 }
             }
@@ -138,15 +154,13 @@ impl Job {
     }
 
     fn result(&self, kept: u64, left_out: u64, findings: &[Finding]) -> BacktestResult {
-        let mut days: BTreeMap<String, (u64, BTreeSet<String>)> = BTreeMap::new();
-        for finding in findings {
-            let day = finding.time.to_string().chars().take(10).collect::<String>();
-            let entity = AlertEntity::of(finding);
-            let (count, alerts) = days.entry(day).or_default();
-            *count += 1;
-            alerts.insert(format!("{} {} {}", finding.rule.id, entity.kind.name(), entity.value));
-        }
-        let alerts = days.values().map(|(_, alerts)| alerts.len() as u64).sum();
+        let days = Bars::new(self.range, DAY, findings);
+        let alerts = days.0.iter().map(|day| day.alerts).sum();
+        let hour = 3_600 * 1_000_000_000;
+        let mut by_hour: BTreeMap<i64, u64> = BTreeMap::new();
+        // As the budget is kept in operation: by the hours of the clock.
+        findings.iter().for_each(|finding| *by_hour.entry(finding.time.nanos().div_euclid(hour)).or_default() += 1);
+        let short = self.range.end - self.range.start <= 2 * DAY;
         let begin = self.oldest.unwrap_or(self.range.start);
         let covered = (self.range.end - begin).as_secs_f64() / 86_400.0;
         BacktestResult {
@@ -160,12 +174,44 @@ impl Job {
             alerts,
             // Less than a day says nothing about a day.
             alerts_per_day: alerts as f64 / covered.max(1.0),
-            days: days
-                .into_iter()
-                .map(|(day, (findings, alerts))| BacktestDay { day, findings, alerts: alerts.len() as u64 })
-                .collect(),
+            hour_findings_max: by_hour.into_values().max().unwrap_or(0),
+            findings_per_hour: self.app.settings().findings_per_hour,
+            days: days.0,
+            hours: if short { Bars::new(self.range, DAY / 24, findings).0 } else { Vec::new() },
             examples: findings.iter().rev().take(EXAMPLES_MAX).map(example).collect(),
         }
+    }
+}
+
+/// Findings and alerts by periods that end with the range, oldest first.
+struct Bars(Vec<BacktestDay>);
+
+impl Bars {
+    /// Findings of one rule and entity within 24 hours are one alert, which counts where the first of them is.
+    fn new(range: TimeRange, width: Duration, findings: &[Finding]) -> Self {
+        let span = range.end - range.start;
+        let count = span.as_nanos().div_ceil(width.as_nanos().max(1)).min(BARS_MAX);
+        let count = u32::try_from(count).unwrap_or(1).max(1);
+        let bar =
+            |n: u32| BacktestDay { from: range.end.saturating_sub(width * (count - n)).into(), findings: 0, alerts: 0 };
+        let mut bars: Vec<BacktestDay> = (0..count).map(bar).collect();
+        let back = |time: Timestamp, width: Duration| {
+            let age = (range.end - time.min(range.end)).as_nanos().saturating_sub(1);
+            usize::try_from(age / width.as_nanos().max(1)).unwrap_or(usize::MAX)
+        };
+        let mut in_order: Vec<&Finding> = findings.iter().collect();
+        in_order.sort_by_key(|finding| finding.time);
+        let mut opened = BTreeSet::new();
+        for finding in in_order {
+            let entity = AlertEntity::of(finding);
+            let alert = (back(finding.time, DAY), finding.rule.id.clone(), entity.kind.name(), entity.value);
+            let place = bars.len().saturating_sub(1).saturating_sub(back(finding.time, width));
+            if let Some(bar) = bars.get_mut(place) {
+                bar.findings += 1;
+                bar.alerts += u64::from(opened.insert(alert));
+            }
+        }
+        Self(bars)
     }
 }
 

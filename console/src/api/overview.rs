@@ -50,7 +50,8 @@ async fn overview_get(
     let stats = query::within(app.query_deadline(), app.events().stats()).await?;
     let counts = app.state().alert_counts().await?;
     let sources = app.state().sources().await?;
-    let silent = sources.iter().filter(|source| agents::status(&app, source, now) == AgentStatus::Silent).count();
+    let demo = app.state().demo_run().await?;
+    let silent = sources.iter().filter(|source| agents::status(&app, source, demo, now) == AgentStatus::Silent).count();
     let dropped = metrics::dropped(app.registry());
     Ok(Json(Overview {
         events: HistogramView::new(range, histogram),

@@ -55,6 +55,8 @@ pub(crate) enum AgentKind {
 pub(crate) enum AgentStatus {
     Online,
     Silent,
+    /// It delivered the demo and is not expected to send again.
+    Demo,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

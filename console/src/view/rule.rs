@@ -1,7 +1,7 @@
 //! Which rules are loaded, and which could not be.
 
 use canh_schema::{Explanation, RuleId};
-use canh_store::state::{CanaryHop, RuleCount, RuleHealth, RuleStatus};
+use canh_store::state::{CanaryHop, RuleDecision, RuleRecord, RuleReview, RuleState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -46,10 +46,132 @@ pub(crate) struct RuleView {
     pub(crate) suppressed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) suppressed_last: Option<Time>,
+    pub(crate) state: RuleStateName,
+    /// The newest decision about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) review: Option<RuleReviewView>,
+}
+
+/// Whether a rule raises alerts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RuleStateName {
+    Enabled,
+    /// Somebody disabled it.
+    Disabled,
+    /// It waits for somebody to look at it and enable it.
+    NeedsReview,
+}
+
+impl From<RuleState> for RuleStateName {
+    fn from(state: RuleState) -> Self {
+        match state {
+            RuleState::Enabled => Self::Enabled,
+            RuleState::Disabled => Self::Disabled,
+            RuleState::NeedsReview => Self::NeedsReview,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RuleDecisionName {
+    Enabled,
+    Disabled,
+}
+
+impl From<RuleDecision> for RuleDecisionName {
+    fn from(decision: RuleDecision) -> Self {
+        match decision {
+            RuleDecision::Enabled => Self::Enabled,
+            RuleDecision::Disabled => Self::Disabled,
+        }
+    }
+}
+
+impl From<RuleDecisionName> for RuleDecision {
+    fn from(decision: RuleDecisionName) -> Self {
+        match decision {
+            RuleDecisionName::Enabled => Self::Enabled,
+            RuleDecisionName::Disabled => Self::Disabled,
+        }
+    }
+}
+
+/// A decision about a rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RuleReviewView {
+    pub(crate) decision: RuleDecisionName,
+    pub(crate) who: String,
+    pub(crate) at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+    /// The rule, or what feeds or narrows it, has changed since.
+    pub(crate) changed: bool,
+    /// The backtest that had been shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backtest: Option<ReviewedBacktestView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReviewedBacktestView {
+    pub(crate) from: Time,
+    pub(crate) to: Time,
+    pub(crate) alerts: u64,
+    pub(crate) alerts_per_day: f64,
+}
+
+impl RuleReviewView {
+    fn new(review: RuleReview, changed: bool) -> Self {
+        Self {
+            decision: review.decision.into(),
+            who: review.who.into(),
+            at: review.at.into(),
+            note: review.note,
+            changed,
+            backtest: review.backtest.map(|backtest| ReviewedBacktestView {
+                from: backtest.from.into(),
+                to: backtest.to.into(),
+                alerts: backtest.alerts,
+                alerts_per_day: backtest.alerts_per_day,
+            }),
+        }
+    }
+}
+
+/// A decision about a rule, by somebody who looked at it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleReviewRequest {
+    pub(crate) decision: RuleDecisionName,
+    /// Hash of the text that was looked at. If the rule is another by now, nothing is changed.
+    pub(crate) hash: String,
+    /// Why.
+    #[schema(max_length = 4_000)]
+    pub(crate) note: Option<String>,
+}
+
+/// What the samples of a rule do.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RuleSamples {
+    /// Empty if the rule came without.
+    pub(crate) items: Vec<RuleSampleView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RuleSampleView {
+    /// What it shows.
+    pub(crate) about: String,
+    /// The rule has to find it; else it has to stay silent.
+    pub(crate) fires: bool,
+    /// It does what it should.
+    pub(crate) holds: bool,
 }
 
 impl RuleView {
-    pub(crate) fn new(rule: RuleStatus, count: RuleCount, health: RuleHealth) -> Self {
+    pub(crate) fn new(record: RuleRecord) -> Self {
+        let (state, changed) = (record.state(), record.changed());
+        let RuleRecord { rule, count, health, review } = record;
         Self {
             id: rule.id.as_str().to_owned(),
             title: rule.title.into(),
@@ -65,6 +187,8 @@ impl RuleView {
             canary: health.canary.map(|(_, hop)| hop.into()),
             suppressed: health.suppressed,
             suppressed_last: health.suppressed_last.map(Into::into),
+            state: state.into(),
+            review: review.map(|review| RuleReviewView::new(review, changed)),
         }
     }
 }
@@ -197,17 +321,23 @@ pub(crate) struct BacktestResult {
     pub(crate) alerts: u64,
     /// Alerts for each day of the span that the store covers.
     pub(crate) alerts_per_day: f64,
-    /// Findings by day, oldest first.
+    /// The most findings in an hour; more than `findings_per_hour` of them would be counted and not kept.
+    pub(crate) hour_findings_max: u64,
+    pub(crate) findings_per_hour: u32,
+    /// Periods of 24 hours that end at `to`, oldest first, those without findings too.
     pub(crate) days: Vec<BacktestDay>,
+    /// The same in hours, if the span is at most two days.
+    pub(crate) hours: Vec<BacktestDay>,
     /// The newest findings, newest first; at most 20.
     pub(crate) examples: Vec<BacktestFinding>,
 }
 
+/// What would have been found in a day, or an hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BacktestDay {
-    /// In UTC, for example `2026-01-31`.
-    pub(crate) day: String,
+    pub(crate) from: Time,
     pub(crate) findings: u64,
+    /// Alerts that were opened in it.
     pub(crate) alerts: u64,
 }
 

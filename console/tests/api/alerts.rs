@@ -130,6 +130,7 @@ async fn rules_that_do_not_load_are_shown() {
         kind: "event".into(),
         quiet: false,
         samples: 2,
+        needs_review: false,
     };
     let error =
         RuleLoadError { file: "b.yml".to_owned(), line: Some(3), column: Some(1), message: "no title".to_owned() };

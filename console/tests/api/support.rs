@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use axum::{Router, http};
-use canh_console::desk::{BacktestRun, RuleDesk};
+use canh_console::desk::{BacktestRun, RuleDesk, SampleOutcome};
 use canh_console::{App, AppParts, Readiness, Settings};
 use canh_schema::{BatchId, Event, EventBatch, EventId, Explanation, Position, RuleId, Timestamp, Value, field};
 use canh_store::state::{ApiToken, MemoryState, Role, SecretHash, StateStore};
@@ -51,6 +51,12 @@ impl RuleDesk for NoRules {
     fn backtest(&self, _: &str) -> Result<Box<dyn BacktestRun>, Vec<String>> {
         Err(vec!["rule.yml:1:1: there is no rule".to_owned()])
     }
+
+    fn samples(&self, _: &str, _: &RuleId) -> Result<Vec<SampleOutcome>, String> {
+        Ok(Vec::new())
+    }
+
+    fn reviewed(&self) {}
 }
 
 impl Console {

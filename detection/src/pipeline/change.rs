@@ -3,13 +3,13 @@
 use compact_str::CompactString;
 use rustc_hash::FxHashSet;
 
-use super::draft::{Draft, DraftKind, too_large};
+use super::draft::{Draft, DraftKind, Linked, too_large};
 use super::expression::Joined;
 use super::raw::{Many, Ordered, Scalar};
 use super::text;
 use super::values::{Filling, LINE_BYTES_MAX, Replacing, VALUES_MAX, change_values};
 use super::when::{FieldTest, ItemTest};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::rule::{Condition, Detection, Item, Literal, Modifier, RuleSource, Selection};
 
 #[derive(Debug)]
@@ -96,12 +96,15 @@ impl Change {
                     added.apply(draft);
                 }
             }
-            Self::Rename(renaming) => draft.change_items(&mut |item| {
-                if !wanted.item(&item) {
-                    return Ok(Some(Detection::Item(item)));
-                }
-                renaming.apply(item, wanted, used, &mut any)
-            })?,
+            Self::Rename(renaming) => {
+                renaming.apply_linked(draft.at, &mut draft.linked, wanted, used, &mut any)?;
+                draft.change_items(&mut |item| {
+                    if !wanted.item(&item) {
+                        return Ok(Some(Detection::Item(item)));
+                    }
+                    renaming.apply(item, wanted, used, &mut any)
+                })?;
+            }
             Self::Drop => draft.change_items(&mut |item| {
                 let dropped = wanted.whole(&item);
                 any |= dropped;
@@ -151,6 +154,46 @@ impl Renaming {
             Self::Before(before) => Some(vec![format!("{before}{field}").into()]),
             Self::After(after) => Some(vec![format!("{field}{after}").into()]),
         }
+    }
+
+    /// Renames what a rule over other rules says of their events, as pySigma does: a field of `group-by` may become
+    /// several, which are then all grouped by; one of an alias or of the condition may not.
+    fn apply_linked(
+        &self,
+        at: Place,
+        linked: &mut Linked,
+        wanted: &Wanted<'_>,
+        used: &mut Used,
+        any: &mut bool,
+    ) -> Result<(), Diagnostic> {
+        let mut renamed = |field: &CompactString| {
+            let names = if wanted.field(Some(field)) { self.names(field, used) } else { None };
+            *any |= names.is_some();
+            names.unwrap_or_else(|| vec![field.clone()])
+        };
+        let mut one = |field: &mut CompactString, what: &str| match renamed(field).as_slice() {
+            [name] => {
+                *field = name.clone();
+                Ok(())
+            }
+            names => {
+                let text = format!("`{field}` of the {what} becomes {} fields, and can only be one", names.len());
+                Err(Diagnostic::error(at, text))
+            }
+        };
+        for alias in &mut linked.aliases {
+            alias.fields.iter_mut().try_for_each(|(_, field)| one(field, "rule's aliases"))?;
+        }
+        linked.fields.iter_mut().try_for_each(|field| one(field, "rule's condition"))?;
+        let is_alias = |field: &CompactString| linked.aliases.iter().any(|alias| alias.name == *field);
+        let group_by = linked.group_by.iter();
+        let group_by: Vec<CompactString> =
+            group_by.flat_map(|field| if is_alias(field) { vec![field.clone()] } else { renamed(field) }).collect();
+        if group_by.len() > VALUES_MAX {
+            return Err(too_large(at));
+        }
+        linked.group_by = group_by;
+        Ok(())
     }
 
     fn apply(

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::when::any_item;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::rule::{Condition, Detection, Item, RuleSource, Selection};
+use crate::rule::{Alias, Condition, Detection, Item, RuleSource, Selection};
 
 /// Memory that the lines of one rule may take after a transformation.
 const BYTES_MAX: usize = 4 << 20;
@@ -35,6 +35,18 @@ pub(crate) struct Draft<'a> {
     pub tags: &'a [String],
     pub attributes: &'a [(CompactString, Attribute)],
     pub at: Place,
+    /// Of a rule over other rules only.
+    pub linked: Linked,
+}
+
+/// What a rule over other rules says of the events of these.
+#[derive(Debug, Default)]
+pub(crate) struct Linked {
+    /// Log sources of the rules over single events that feed it, as pipelines leave them.
+    pub sources: Vec<RuleSource>,
+    pub group_by: Vec<CompactString>,
+    pub fields: Vec<CompactString>,
+    pub aliases: Vec<Alias>,
 }
 
 impl Draft<'_> {

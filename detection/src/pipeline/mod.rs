@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use regex::{Regex, RegexBuilder};
 
 use self::change::{Change, Used, Wanted};
-pub(crate) use self::draft::{Attribute, Draft, DraftKind};
+pub(crate) use self::draft::{Attribute, Draft, DraftKind, Linked};
 use self::expression::Joined;
 use self::raw::{Many, Ordered, RawPipeline, RawStep, Scalar};
 use self::when::{FieldTest, ItemTest, RuleTest};
@@ -119,7 +119,12 @@ impl Pipelines {
                 let mut used = Used::default();
                 let wanted = Wanted { items: &step.item, fields: &step.field };
                 if step.change.apply(draft, &wanted, &pipeline.vars, &mut used).map_err(said)? {
-                    own.transformations.push(cut(&step.raw, &used));
+                    let mut raw = cut(&step.raw, &used);
+                    if draft.kind == DraftKind::Correlation {
+                        // Whether it applies was decided by rules that may be others when the record is read.
+                        raw.apply_always();
+                    }
+                    own.transformations.push(raw);
                     let fresh = |name: &str| used.contains(name) && own.vars.get(name).is_none();
                     let vars: Vec<_> = pipeline.vars.0.iter().filter(|(name, _)| fresh(name)).cloned().collect();
                     own.vars.0.extend(vars);
@@ -134,12 +139,6 @@ impl Pipelines {
             }
         }
         Ok(record)
-    }
-
-    /// A pipeline that renames this field in rules over single events, for rules over other rules, which are not changed.
-    pub(crate) fn renames(&self, field: &str) -> Option<&str> {
-        let renames = |step: &Step| matches!(&step.change, Change::Rename(renaming) if renaming.names(field, &mut Used::default()).is_some());
-        self.list.iter().find(|pipeline| pipeline.steps.iter().any(renames)).map(|pipeline| pipeline.name.as_str())
     }
 }
 

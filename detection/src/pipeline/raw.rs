@@ -92,6 +92,16 @@ pub(super) struct RawStep {
     pub message: Option<String>,
 }
 
+impl RawStep {
+    /// Takes out the conditions that ask about the rule.
+    pub(super) fn apply_always(&mut self) {
+        self.rule_conditions = RawConditions::default();
+        self.rule_cond_op = None;
+        self.rule_cond_expr = None;
+        self.rule_cond_not = false;
+    }
+}
+
 /// One condition of any of the three groups.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

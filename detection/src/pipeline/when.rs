@@ -116,10 +116,16 @@ impl RuleTest {
         let same = |wanted: &Option<CompactString>, found: &Option<CompactString>| wanted.is_none() || wanted == found;
         Ok(match self {
             Self::Source(wanted) => {
-                draft.kind != DraftKind::Correlation
-                    && same(&wanted.product, &draft.source.product)
-                    && same(&wanted.service, &draft.source.service)
-                    && same(&wanted.category, &draft.source.category)
+                let fits = |source: &RuleSource| {
+                    same(&wanted.product, &source.product)
+                        && same(&wanted.service, &source.service)
+                        && same(&wanted.category, &source.category)
+                };
+                if draft.kind == DraftKind::Correlation {
+                    draft.linked.sources.iter().any(fits)
+                } else {
+                    fits(&draft.source)
+                }
             }
             Self::Field(field) => draft.any_item(&|item| item.field.as_deref() == Some(field)),
             Self::Item { field, value } => draft.any_item(&|item| {

@@ -17,6 +17,9 @@ impl RuleSet {
         loop {
             let broken: Vec<(usize, RuleError)> = self.broken_correlations();
             if broken.is_empty() {
+                if self.pipe() {
+                    continue;
+                }
                 self.hash_wholes();
                 return;
             }
@@ -93,15 +96,14 @@ impl RuleSet {
     pub fn whole_text(&self, index: usize) -> String {
         let mut parts: Vec<Arc<str>> = Vec::new();
         self.gather(index, &mut parts);
-        let mut text = String::new();
-        for part in parts {
-            if !text.is_empty() {
-                text.push_str("\n---\n");
-            }
-            text.push_str(part.trim_end());
-        }
-        text.push('\n');
-        text
+        joined(&parts)
+    }
+
+    /// The same for all rules together, each part once. [`from_record`](Self::from_record) reads it.
+    pub fn record(&self) -> String {
+        let mut parts: Vec<Arc<str>> = Vec::new();
+        (0..self.rules.len()).for_each(|index| self.gather(index, &mut parts));
+        joined(&parts)
     }
 
     fn gather(&self, index: usize, parts: &mut Vec<Arc<str>>) {
@@ -133,8 +135,33 @@ impl RuleSet {
         }
     }
 
-    /// For each rule, whether it only feeds correlations that do not ask it to raise findings of its own.
-    pub(crate) fn quiet(&self) -> Vec<bool> {
+    /// Takes out the rules that `holds` answers true for, and those that only feed them. One that feeds a rule which stays
+    /// is kept and raises nothing. Call it after [`link`](Self::link): whether a rule only feeds others is decided by all
+    /// of them.
+    pub fn hold_back(&mut self, holds: impl Fn(&Rule) -> bool) {
+        let quiet = self.quiet();
+        let raises: Vec<bool> = self.rules.iter().zip(quiet).map(|(rule, quiet)| !quiet && !holds(rule)).collect();
+        let mut wanted = vec![false; self.rules.len()];
+        let mut waiting: Vec<usize> = (0..self.rules.len()).filter(|index| raises[*index]).collect();
+        while let Some(index) = waiting.pop() {
+            if std::mem::replace(&mut wanted[index], true) {
+                continue;
+            }
+            let (feeders, _) = self.rules[index].kind.feeders();
+            waiting.extend(feeders.iter().filter_map(|reference| self.find(reference)).map(|(feeder, _)| feeder));
+        }
+        let raising = self.rules.iter().zip(&raises).filter(|(_, raises)| **raises);
+        self.raising = Some(raising.map(|(rule, _)| rule.info.id.clone()).collect());
+        let mut kept = wanted.into_iter();
+        self.rules.retain(|_| kept.next().unwrap_or(false));
+    }
+
+    /// For each rule, whether it raises no findings: it only feeds correlations that do not ask it to raise findings of
+    /// its own, or was held back.
+    pub fn quiet(&self) -> Vec<bool> {
+        if let Some(raising) = &self.raising {
+            return self.rules.iter().map(|rule| !raising.contains(&rule.info.id)).collect();
+        }
         let mut fed = vec![false; self.rules.len()];
         let mut generates = vec![false; self.rules.len()];
         for rule in &self.rules {
@@ -160,6 +187,18 @@ impl RuleSet {
         }
         narrowed
     }
+}
+
+fn joined(parts: &[Arc<str>]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        if !text.is_empty() {
+            text.push_str("\n---\n");
+        }
+        text.push_str(part.trim_end());
+    }
+    text.push('\n');
+    text
 }
 
 impl Filter {

@@ -7,13 +7,15 @@ mod link;
 mod locate;
 mod modifier;
 mod parse;
+mod piped;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canh_schema::RuleInfo;
+use canh_schema::{RuleId, RuleInfo};
 use compact_str::CompactString;
+use rustc_hash::FxHashSet;
 
 pub use behaviour::{BEHAVIOURS, Behaviour, BehaviourKind, Side};
 pub(crate) use locate::Source;
@@ -34,6 +36,8 @@ pub struct RuleSet {
     pub warnings: Vec<RuleError>,
     /// What changes rules that are added.
     pub pipelines: Arc<Pipelines>,
+    /// If some are held back: those that raise findings. The others only feed these.
+    pub raising: Option<FxHashSet<RuleId>>,
 }
 
 impl RuleSet {
@@ -94,6 +98,8 @@ pub struct Rule {
     pub at: Place,
     /// The documents that it was read from, so that a finding can be judged again when the file has changed.
     pub text: Arc<str>,
+    /// Pipelines have changed it. Those of rules over other rules do so when these are known.
+    pub is_piped: bool,
 }
 
 #[derive(Clone, Debug)]

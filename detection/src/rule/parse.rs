@@ -22,7 +22,7 @@ use super::locate::Source;
 use super::{Condition, EventRule, Filter, Rule, RuleKind, RuleSource};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::mapping;
-use crate::pipeline::{Draft, DraftKind, MARK, Pipelines};
+use crate::pipeline::{Draft, DraftKind, Linked, MARK, Pipelines};
 
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -124,7 +124,7 @@ fn parse_one(before: &str, source: Source<'_>, applied: Applied<'_>, out: &mut P
     let piped = Piped { pipelines, applied, before, source };
     if behaviour::is_behaviour(source.text) {
         match behaviour::behaviour(hash_of(&whole), source) {
-            Ok(rule) => match piped.other(&rule, &[], &mut out.diagnostics) {
+            Ok(mut rule) => match piped.other(&mut rule) {
                 Ok(()) => out.rules.push(rule),
                 Err(error) => out.diagnostics.push(error),
             },
@@ -156,9 +156,9 @@ fn parse_one(before: &str, source: Source<'_>, applied: Applied<'_>, out: &mut P
         }
     }
     for rule in collection.correlations.into_iter().skip(earlier_rules.1) {
-        let tags = &rule.tags;
-        match correlation(&rule, hash, source).and_then(|rule| piped.other(&rule, tags, &mut found).map(|()| rule)) {
-            Ok(rule) => out.rules.push(Rule { text: whole.as_str().into(), ..rule }),
+        let read = correlation(&rule, hash, source).map(|rule| Rule { text: whole.as_str().into(), ..rule });
+        match read.and_then(|mut rule| piped.other(&mut rule).map(|()| rule)) {
+            Ok(rule) => out.rules.push(rule),
             Err(error) => found.push(error),
         }
     }
@@ -195,6 +195,7 @@ fn event_rule(rule: &sigma::SigmaRule, piped: &Piped<'_>, warnings: &mut Vec<Dia
         tags: &rule.tags,
         attributes: &attributes,
         at: source.start(),
+        linked: Linked::default(),
     };
     let (draft, text_of_rule) = piped.finish(&rule.detection, "detection", draft)?;
     mapping::check_fields(&draft.source, &draft.selections)?;
@@ -225,6 +226,7 @@ fn event_rule(rule: &sigma::SigmaRule, piped: &Piped<'_>, warnings: &mut Vec<Dia
         path: PathBuf::new(),
         at: source.start(),
         text: text_of_rule.into(),
+        is_piped: true,
     })
 }
 
@@ -275,6 +277,7 @@ fn filter(rule: &sigma::FilterRule, piped: &Piped<'_>) -> Result<Filter, Diagnos
         tags: &[],
         attributes: &[],
         at: source.start(),
+        linked: Linked::default(),
     };
     let (draft, text) = piped.finish(&rule.detection, "filter", draft)?;
     Ok(Filter {

@@ -9,7 +9,7 @@ mod refusals;
 use std::fs;
 use std::sync::Arc;
 
-use canh_detection::{Engine, EngineConfig, Pipelines, RuleSet, load_paths, load_paths_with};
+use canh_detection::{Engine, EngineConfig, Pipelines, RuleKind, RuleSet, load_paths, load_paths_with};
 use canh_schema::{Finding, RuleHash};
 use proptest::prelude::*;
 
@@ -296,4 +296,82 @@ fn public_rules_with_placeholders_load() {
     let after = load_paths_with(&paths, Arc::new(pipelines));
     assert_eq!(of(&after), 0, "{:#?}", after.errors);
     assert_eq!(after.rules.len(), before.rules.len() + 2);
+}
+
+/// A correlation `c` over the rule `t`, which is about Windows.
+fn over(body: &str) -> String {
+    let base = rule("{A: 1}").replace("title: t\n", "title: t\nname: t\n");
+    format!("{base}---\ntitle: c\ntags: [attack.t2]\ncorrelation:\n  rules: [t]\n  timespan: 1m\n  {body}\n")
+}
+
+/// What the correlation is over: `group-by | fields | aliases`; the same when it is read from its record.
+#[track_caller]
+fn check_over(step: &str, body: &str, expected: &str) {
+    let set = set(&[&steps(&[step])], &over(body));
+    assert_eq!((set.errors.as_slice(), set.warnings.as_slice()), ([].as_slice(), [].as_slice()), "{step} {body}");
+    let shown = |set: &RuleSet| {
+        let rule = set.rules.iter().find(|rule| rule.info.title == "c").expect("the correlation");
+        let (group_by, fields, aliases) = match &rule.kind {
+            RuleKind::Event(_) => panic!("it is a correlation"),
+            RuleKind::Correlation(over) => (&over.group_by, &over.fields, over.aliases.clone()),
+            RuleKind::Behaviour(over) => (&over.group_by, &over.fields, Vec::new()),
+        };
+        let aliases: Vec<String> =
+            aliases.iter().map(|alias| format!("{}={}", alias.name, alias.fields[0].1)).collect();
+        format!("{} | {} | {}", group_by.join(","), fields.join(","), aliases.join(","))
+    };
+    assert_eq!(shown(&set), expected, "{step} {body}");
+    let index = set.rules.iter().position(|rule| rule.info.title == "c").expect("the correlation");
+    let whole = set.whole_text(index);
+    assert_eq!(RuleHash::of(whole.trim_end().as_bytes()), set.rules[index].info.hash, "{whole}");
+    let mut again = RuleSet::from_record("record", &whole);
+    again.link();
+    assert_eq!(again.errors, [], "{whole}");
+    assert_eq!(shown(&again), expected, "{whole}");
+    assert_eq!(again.whole_text(again.rules.len() - 1), whole);
+}
+
+#[test]
+fn rules_over_other_rules() {
+    let one = "type: field_name_mapping, mapping: {user: user.name, C: D}";
+    let count = "type: event_count\n  group-by: [user, host]\n  condition: {gte: 2}";
+    check_over(one, count, "user.name,host |  | ");
+    let values = "type: value_count\n  group-by: [user]\n  condition: {gte: 2, field: C}";
+    check_over(one, values, "user.name | D | ");
+    check_over(one, "type: new_terms\n  group-by: [user]\n  condition: {field: C}", "user.name | D | ");
+    // An alias is no field, but what stands behind it is.
+    let alias = "type: event_count\n  group-by: [user, C]\n  aliases: {user: {t: C}}\n  condition: {gte: 2}";
+    check_over(one, alias, "user,D |  | user=D");
+    check_over("type: field_name_mapping, mapping: {user: [a, b]}", count, "a,b,host |  | ");
+    check_over("type: field_name_prefix, prefix: 'w.'", values, "w.user | w.C | ");
+
+    // It is of the log sources of the rules that feed it.
+    let of = |condition: &str| format!("{one}, rule_conditions: [{condition}]");
+    check_over(&of("{type: logsource, product: windows}"), count, "user.name,host |  | ");
+    check_over(&of("{type: logsource, product: linux}"), count, "user,host |  | ");
+    check_over(&of("{type: is_sigma_correlation_rule}"), count, "user.name,host |  | ");
+    check_over(&of("{type: is_sigma_rule}"), count, "user,host |  | ");
+    check_over(&of("{type: tag, tag: attack.t2}"), count, "user.name,host |  | ");
+    check_over(
+        &format!("{one}, field_name_conditions: [{{type: exclude_fields, fields: [user]}}]"),
+        values,
+        "user | D | ",
+    );
+}
+
+#[test]
+fn a_correlation_over_renamed_fields_fires() {
+    let rules = over("type: event_count\n  group-by: [user]\n  condition: {gte: 2}");
+    let step = "type: field_name_mapping, mapping: {user: user.name, A: B}";
+    let fires = |users: [&str; 2]| {
+        let mut engine = Engine::new(set(&[&steps(&[step])], &rules), EngineConfig::default());
+        let event = |(n, user): (usize, &str)| {
+            support::event(n, &format!(r#"{{"_product": "windows", "B": 1, "user.name": "{user}"}}"#))
+        };
+        let mut found = Vec::new();
+        engine.evaluate(&support::batch((0..).zip(users).map(event).collect()), &mut found);
+        found.len()
+    };
+    assert_eq!(fires(["an", "an"]), 1);
+    assert_eq!(fires(["an", "be"]), 0);
 }

@@ -115,11 +115,14 @@ fn what_rules_are_told() {
         rule("{A: 1}")
     );
     refused(
-        &steps(&["type: field_name_mapping, mapping: {A: B}"]),
-        &over,
-        &[
-            "r.yml:14:14: pipeline `p` renames `A` in rules over single events, and does not change this rule; name the field here as the events do",
-        ],
+        &steps(&["type: field_name_mapping, mapping: {C: [D, E]}"]),
+        &over.replace("{gte: 2}", "{gte: 2, field: C}").replace("event_count", "value_count"),
+        &["r.yml:10:1: pipeline `p`: `C` of the rule's condition becomes 2 fields, and can only be one"],
+    );
+    refused(
+        &steps(&["type: field_name_mapping, mapping: {C: [D, E]}"]),
+        &over.replace("group-by: [A]", "group-by: [X]\n  aliases: {X: {t: C}}"),
+        &["r.yml:10:1: pipeline `p`: `C` of the rule's aliases becomes 2 fields, and can only be one"],
     );
     refused(
         &steps(&["type: rule_failure, message: no, rule_conditions: [{type: is_sigma_correlation_rule}]"]),

@@ -33,8 +33,12 @@ pub struct Compiled {
 impl RuleFiles {
     /// Compiles what was read. Includes are off: a file of rules names no other file on this machine.
     pub fn compile(self) -> Compiled {
+        self.compile_ref()
+    }
+
+    pub(crate) fn compile_ref(&self) -> Compiled {
         let mut compiler = compiler();
-        let mut problems = self.problems;
+        let mut problems = self.problems.clone();
         for file in &self.files {
             add_file(&mut compiler, file, &mut problems);
         }

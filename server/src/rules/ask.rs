@@ -17,7 +17,7 @@ use canh_store::codec;
 use serde_json::{Value, json};
 
 use super::show;
-use crate::cli::{BacktestArgs, ExplainArgs, VerifyArgs};
+use crate::cli::{BacktestArgs, ExplainArgs, PipelineArgs, VerifyArgs};
 use crate::client::{Client, Follow};
 use crate::hunt::span;
 use crate::indicator_rules::{Fixed, LISTED, RETRO, indicators_of, of_proof};
@@ -57,13 +57,7 @@ fn explain_file(args: &ExplainArgs) -> anyhow::Result<bool> {
     let raw = fs::read(&args.event).with_context(|| {
         format!("cannot read `{}`; with a rule file, give a file with raw records instead of an id", args.event)
     })?;
-    let mut set = RuleSet::from_text(&args.rule, &text);
-    set.link();
-    anyhow::ensure!(
-        set.errors.is_empty(),
-        "{}",
-        set.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    );
+    let set = read_file(&args.rule, &text, &args.pipelines)?;
     let mut envelope = Envelope::new(Door::Import, Timestamp::now(), Framing::Lines, Bytes::from(raw));
     envelope.format = args.format.as_deref().map(Into::into);
     let batch = decode(&envelope, Position::new(1), 1, &DecodeSettings::default());
@@ -82,17 +76,40 @@ fn explain_file(args: &ExplainArgs) -> anyhow::Result<bool> {
     Ok(holds)
 }
 
+/// The rules of a file, changed by these pipelines.
+fn read_file(path: &str, text: &str, pipelines: &PipelineArgs) -> anyhow::Result<RuleSet> {
+    let mut set = RuleSet::with_pipelines(super::pipelines(pipelines)?);
+    set.add_text(path, text);
+    set.link();
+    let problems: Vec<String> = set.errors.iter().map(ToString::to_string).collect();
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("\n"));
+    anyhow::ensure!(!set.rules.is_empty(), "there is no rule in `{path}`");
+    Ok(set)
+}
+
 pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<()> {
     let client = Client::of(&args.data.data)?;
     let text = if Path::new(&args.rule).is_file() {
-        fs::read_to_string(&args.rule).with_context(|| format!("cannot read `{}`", args.rule))?
+        let text = fs::read_to_string(&args.rule).with_context(|| format!("cannot read `{}`", args.rule))?;
+        // The server reads it as it reads its own records: with what changed it.
+        read_file(&args.rule, &text, &args.pipelines)?.record()
     } else {
         let rule = client.get(&format!("/api/v1/rules/{}", args.rule), &[])?;
         rule["text"].as_str().context("the server has no text of this rule")?.to_owned()
     };
+    let result = run_backtest(&client, &text, &args.since)?;
+    if args.json {
+        println!("{result}");
+    } else {
+        print_backtest(&result);
+    }
+    Ok(())
+}
+
+/// Has the server run a rule over the past, with progress on a terminal.
+pub(super) fn run_backtest(client: &Client, text: &str, since: &str) -> anyhow::Result<Value> {
     let now = Timestamp::now();
-    let request =
-        json!({"text": text, "from": now.saturating_sub(span(&args.since)?).to_string(), "to": now.to_string()});
+    let request = json!({"text": text, "from": now.saturating_sub(span(since)?).to_string(), "to": now.to_string()});
     let progress = std::io::stderr().is_terminal();
     let mut result = None;
     client.follow_post("/api/v1/rules/backtest", &request, |name, data| {
@@ -115,16 +132,10 @@ pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<()> {
     if progress {
         eprint!("\r\x1b[K");
     }
-    let result = result.context("the server ended the run without a result")?;
-    if args.json {
-        println!("{result}");
-    } else {
-        print_backtest(&result);
-    }
-    Ok(())
+    result.context("the server ended the run without a result")
 }
 
-fn print_backtest(result: &Value) {
+pub(super) fn print_backtest(result: &Value) {
     let text = |value: &Value| safe(value.as_str().unwrap_or_default()).into_owned();
     println!(
         "{} to {}: {} events read, {} matter, {} findings, {} alerts ({:.1} a day)",
@@ -140,7 +151,16 @@ fn print_backtest(result: &Value) {
         println!("warning: {} events or pages were left out, so the result is too small", result["left_out"]);
     }
     for day in result["days"].as_array().into_iter().flatten() {
-        println!("  {}  {:>6} findings {:>6} alerts", text(&day["day"]), day["findings"], day["alerts"]);
+        if day["findings"] != 0 {
+            println!("  24 h from {}  {:>6} findings {:>6} alerts", text(&day["from"]), day["findings"], day["alerts"]);
+        }
+    }
+    let (busiest, budget) = (result["hour_findings_max"].as_u64(), result["findings_per_hour"].as_u64());
+    if busiest > budget {
+        println!(
+            "warning: {} findings in one hour; more than {} are counted and not kept",
+            result["hour_findings_max"], result["findings_per_hour"]
+        );
     }
     for example in result["examples"].as_array().into_iter().flatten().take(5) {
         let named = |name: &str| text(&example[name]);

@@ -2,18 +2,22 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
-use canh_detection::{Engine, EngineConfig, RuleKind, RuleSet, load_paths};
+use canh_detection::{Engine, EngineConfig, Pipelines, RuleKind, RuleSet, load_paths_with};
 use canh_schema::{EventBatch, Position, Timestamp};
+
+use crate::cli::must_exist;
 
 /// Events that are looked at; more say the same.
 const EVENTS_MAX: usize = 50_000;
 
-pub(crate) fn run(rules: &[PathBuf], events: &PathBuf, top: usize) -> anyhow::Result<()> {
+pub(crate) fn run(rules: &[PathBuf], events: &PathBuf, top: usize, pipelines: &Arc<Pipelines>) -> anyhow::Result<()> {
+    must_exist(rules.iter().chain([events]))?;
     let bytes = fs::read(events).with_context(|| format!("cannot read `{}`", events.display()))?;
     let mut envelope = Envelope::new(Door::Import, Timestamp::now(), Framing::NdJson, Bytes::from(bytes));
     envelope.host = Some("bench".into());
@@ -21,7 +25,7 @@ pub(crate) fn run(rules: &[PathBuf], events: &PathBuf, top: usize) -> anyhow::Re
     let batch = decode(&envelope, Position::new(1), 1, &settings);
     let count = batch.events.len();
     anyhow::ensure!(count > 0, "`{}` has no events", events.display());
-    let set = load_paths(rules);
+    let set = load_paths_with(rules, Arc::clone(pipelines));
     let begin = Instant::now();
     let mut engine = Engine::new(set.clone(), EngineConfig::default());
     let compiled = begin.elapsed();

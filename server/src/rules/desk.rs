@@ -1,15 +1,40 @@
 //! Judges single events and the past for the console, by the text of a rule.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use canh_console::desk::{BacktestOutcome, BacktestRun, RuleDesk};
+use canh_console::desk::{BacktestOutcome, BacktestRun, RuleDesk, SampleOutcome};
 use canh_detection::backtest::Backtest;
-use canh_detection::{Engine, EngineConfig, IndicatorSource, RuleSet, RuleSource};
+use canh_detection::{Engine, EngineConfig, IndicatorSource, Pipelines, RuleSet, RuleSource};
 use canh_schema::{Event, Explanation, RuleId};
+use tokio::sync::{Notify, watch};
 
-#[derive(Debug)]
+use super::samples::{Expected, RULE_FILE, RuleFolder, Runner, Sample};
+
 pub(crate) struct Desk {
-    pub(crate) indicators: Arc<dyn IndicatorSource>,
+    indicators: Arc<dyn IndicatorSource>,
+    /// Where the loaded rules were read from.
+    rule_files: watch::Receiver<RuleFiles>,
+    /// Asks for the rules to be loaded again.
+    reload: Arc<Notify>,
+}
+
+/// Where loaded rules were read from, and what changed them. Replaced when rules are loaded again.
+#[derive(Clone, Default)]
+pub(crate) struct RuleFiles {
+    pub(crate) files: Arc<HashMap<RuleId, PathBuf>>,
+    pub(crate) pipelines: Arc<Pipelines>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        indicators: Arc<dyn IndicatorSource>,
+        rule_files: watch::Receiver<RuleFiles>,
+        reload: Arc<Notify>,
+    ) -> Self {
+        Self { indicators, rule_files, reload }
+    }
 }
 
 /// Rules read from a text, all of them.
@@ -31,6 +56,28 @@ impl RuleDesk for Desk {
     fn backtest(&self, text: &str) -> Result<Box<dyn BacktestRun>, Vec<String>> {
         let config = EngineConfig { indicators: Some(Arc::clone(&self.indicators)), ..EngineConfig::default() };
         Ok(Box::new(Run(Backtest::new(read(text)?, config))))
+    }
+
+    fn samples(&self, text: &str, rule: &RuleId) -> Result<Vec<SampleOutcome>, String> {
+        let known = self.rule_files.borrow().clone();
+        let folder = known.files.get(rule).filter(|file| file.file_name().is_some_and(|name| name == RULE_FILE));
+        let folder = folder.and_then(|file| file.parent());
+        let Some(folder) = folder.filter(|folder| folder.join(Expected::Fires.file()).is_file()) else {
+            return Ok(Vec::new());
+        };
+        let samples = RuleFolder::load_with(folder, known.pipelines).map_err(|error| format!("{error:#}"))?.samples;
+        let rules = read(text).map_err(|problems| problems.join("; "))?;
+        let mut runner = Runner::new(&rules);
+        let outcome = |sample: &Sample| SampleOutcome {
+            about: sample.about.clone(),
+            fires: sample.expected == Expected::Fires,
+            holds: runner.holds(sample),
+        };
+        Ok(samples.iter().map(outcome).collect())
+    }
+
+    fn reviewed(&self) {
+        self.reload.notify_one();
     }
 }
 

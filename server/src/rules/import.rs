@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use canh_detection::{MAPPINGS, RuleKind, RuleSource, load_dir};
+use canh_detection::{MAPPINGS, RuleKind, RuleSource, load_paths_with};
 
-use crate::cli::ImportArgs;
+use super::review::{MARKER, MARKER_TEXT};
+use crate::cli::{ImportArgs, WrongUse};
 use crate::client::Client;
 use crate::terminal::safe_lines;
 
@@ -19,8 +20,10 @@ struct Seen(Option<BTreeMap<&'static str, BTreeSet<String>>>);
 
 /// `true` if every rule loads.
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
-    anyhow::ensure!(args.from.is_dir(), "there is no directory `{}`", args.from.display());
-    let set = load_dir(&args.from);
+    if !args.from.is_dir() {
+        return Err(WrongUse(format!("there is no directory `{}`", args.from.display())).into());
+    }
+    let set = load_paths_with([&args.from], super::pipelines(&args.pipelines)?);
     let seen = Seen::ask(&args.data.data);
     let mut unmapped: BTreeMap<String, u64> = BTreeMap::new();
     let mut sourceless: BTreeMap<String, u64> = BTreeMap::new();
@@ -38,6 +41,8 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
         println!("does not load: {}", safe_lines(&error.to_string()));
     }
     let copied = copy(&args.from, &args.into)?;
+    let marker = args.into.join(MARKER);
+    fs::write(&marker, MARKER_TEXT).with_context(|| format!("cannot write `{}`", marker.display()))?;
     println!(
         "{} rules load, {} do not; {copied} files are in `{}`",
         set.rules.len(),
@@ -49,6 +54,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<bool> {
         Some(_) => report("have no source here: no event of their kind has come", &sourceless),
         None => println!("no server answers at this data directory, so it is not known which rules have a source here"),
     }
+    println!("they raise nothing until they are enabled, on the Rules page or with `canh rules enable`");
     println!(
         "start the server with `--rules {}`, or send it SIGHUP if it has this directory already",
         args.into.display()

@@ -2,9 +2,11 @@
 
 pub(crate) mod ask;
 pub(crate) mod bench;
+pub(crate) mod decide;
 pub(crate) mod desk;
 pub(crate) mod import;
 pub(crate) mod proving;
+pub(crate) mod review;
 pub(crate) mod samples;
 mod show;
 pub(crate) mod test;
@@ -16,13 +18,19 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use canh_detection::{Engine, EngineConfig, IndicatorSource, Pipelines, RuleError, load_paths_with, load_pipelines};
+use canh_detection::{
+    Engine, EngineConfig, IndicatorSource, Pipelines, Rule, RuleError, load_paths_with, load_pipelines,
+};
 use canh_schema::{RuleId, Timestamp};
 use canh_store::state::{RuleLoadError, RuleStatus, RuleText, RulesStatus};
 use tracing::warn;
 
+use self::desk::RuleFiles;
 use self::proving::Canary;
+use self::review::{Policy, Reviews};
 use crate::canary::Flock;
+use crate::cli::{PipelineArgs, must_exist};
+use crate::config::ReviewPolicy;
 use crate::terminal::safe_lines;
 
 /// Rules ready to use, and what the console shows of them.
@@ -31,15 +39,25 @@ pub(crate) struct Loaded {
     pub(crate) status: RulesStatus,
     /// What each rule's hash stands for.
     pub(crate) texts: Vec<RuleText>,
-    /// A positive sample of each rule that has one.
+    /// A positive sample of each rule that has one and is in force.
     pub(crate) canaries: Vec<Canary>,
+    /// Where each rule was read from.
+    pub(crate) files: HashMap<RuleId, PathBuf>,
+    pub(crate) pipelines: Arc<Pipelines>,
 }
 
 impl Loaded {
-    /// Texts of the rules of the kind `indicator`, each with what feeds it.
+    /// Where they are, for whoever runs their samples.
+    pub(crate) fn rule_files(&self) -> RuleFiles {
+        RuleFiles { files: Arc::new(self.files.clone()), pipelines: Arc::clone(&self.pipelines) }
+    }
+
+    /// Texts of the rules of the kind `indicator` that are in force, each with what feeds it.
     pub(crate) fn indicator_rules(&self) -> Arc<Vec<String>> {
-        let of_kind = |hash| self.status.rules.iter().any(|rule| rule.hash == hash && rule.kind == "indicator");
-        Arc::new(self.texts.iter().filter(|text| of_kind(text.hash)).map(|text| text.text.clone()).collect())
+        let in_force: HashSet<&RuleId> = self.engine.rules().map(|(info, _)| &info.id).collect();
+        let is_one = |rule: &&RuleStatus| rule.kind == "indicator" && in_force.contains(&rule.id);
+        let hashes: HashSet<_> = self.status.rules.iter().filter(is_one).map(|rule| rule.hash).collect();
+        Arc::new(self.texts.iter().filter(|text| hashes.contains(&text.hash)).map(|text| text.text.clone()).collect())
     }
 
     /// The canaries of these rules.
@@ -60,6 +78,7 @@ impl Loaded {
 pub(crate) struct Rules {
     paths: Vec<PathBuf>,
     pipeline_paths: Vec<PathBuf>,
+    review: ReviewPolicy,
     /// The pipelines that were read last without an error among them.
     pipelines: Option<Arc<Pipelines>>,
     fine: HashMap<PathBuf, String>,
@@ -68,8 +87,8 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn new(paths: Vec<PathBuf>, pipeline_paths: Vec<PathBuf>) -> Self {
-        Self { paths, pipeline_paths, pipelines: None, fine: HashMap::new(), indicators: None }
+    pub(crate) fn new(paths: Vec<PathBuf>, pipeline_paths: Vec<PathBuf>, review: ReviewPolicy) -> Self {
+        Self { paths, pipeline_paths, review, pipelines: None, fine: HashMap::new(), indicators: None }
     }
 
     pub(crate) fn with_indicators(self, indicators: Arc<dyn IndicatorSource>) -> Self {
@@ -93,10 +112,11 @@ impl Rules {
     }
 
     /// Loads and compiles. Rules that do not load are listed in the status; they never stop the others, and the
-    /// version of their file that was loaded before stays in force.
-    pub(crate) fn load(&mut self, now: Timestamp) -> Loaded {
+    /// version of their file that was loaded before stays in force. Rules that wait for a review, or that somebody
+    /// disabled, are listed and not in force.
+    pub(crate) fn load(&mut self, now: Timestamp, reviews: &Reviews) -> Loaded {
         let (pipelines, problems) = self.pipelines();
-        let mut set = load_paths_with(&self.paths, pipelines);
+        let mut set = load_paths_with(&self.paths, Arc::clone(&pipelines));
         set.errors.extend(problems);
         let broken: HashSet<PathBuf> = set.errors.iter().map(|error| error.path.clone()).collect();
         let mut kept = HashSet::new();
@@ -130,13 +150,7 @@ impl Rules {
         let texts = (0..set.rules.len())
             .map(|index| RuleText { hash: set.rules[index].info.hash, text: set.whole_text(index) })
             .collect();
-        let kinds: HashMap<RuleId, &'static str> =
-            set.rules.iter().map(|rule| (rule.info.id.clone(), rule.kind.name())).collect();
-        // The store and the doors need processors too; more threads than this gain little.
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(4);
-        let engine =
-            Engine::new(set, EngineConfig { threads, indicators: self.indicators.clone(), ..EngineConfig::default() });
-        let mut errors: Vec<RuleLoadError> = engine.problems().iter().map(shown).collect();
+        let mut errors: Vec<RuleLoadError> = set.errors.iter().map(shown).collect();
         for error in &mut errors {
             if kept.contains(Path::new(&error.file)) {
                 error.message.push_str("; the version loaded before stays in force");
@@ -144,24 +158,35 @@ impl Rules {
             error.file = self.relative(Path::new(&error.file));
             warn!(file = error.file, line = error.line, message = error.message, "a rule does not load");
         }
-        let rules = engine
-            .rules()
-            .map(|(info, raises)| {
-                let path = files.get(&info.id);
-                RuleStatus {
-                    id: info.id.clone(),
-                    hash: info.hash,
-                    title: info.title.clone(),
-                    level: info.level,
-                    tags: info.tags.clone(),
-                    file: path.map(|path| self.relative(path)).unwrap_or_default(),
-                    kind: kinds.get(&info.id).copied().unwrap_or("event").into(),
-                    quiet: !raises,
-                    samples: path.and_then(|path| proven.samples.get(path)).copied().unwrap_or(0),
-                }
-            })
-            .collect();
-        Loaded { engine, status: RulesStatus { loaded_at: now, rules, errors }, texts, canaries: proven.canaries }
+        let mut policy = Policy::new(self.review, &self.paths);
+        let status = |(rule, quiet): (&Rule, bool)| RuleStatus {
+            id: rule.info.id.clone(),
+            hash: rule.info.hash,
+            title: rule.info.title.clone(),
+            level: rule.info.level,
+            tags: rule.info.tags.clone(),
+            file: self.relative(&rule.path),
+            kind: rule.kind.name().into(),
+            quiet,
+            samples: proven.samples.get(&rule.path).copied().unwrap_or(0),
+            needs_review: !quiet && policy.needs_review(&rule.path),
+        };
+        let rules: Vec<RuleStatus> = set.rules.iter().zip(set.quiet()).map(status).collect();
+        let held = review::held(&rules, reviews);
+        if !held.is_empty() {
+            set.hold_back(|rule| held.contains(&rule.info.id));
+        }
+        // The store and the doors need processors too; more threads than this gain little.
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(4);
+        let engine =
+            Engine::new(set, EngineConfig { threads, indicators: self.indicators.clone(), ..EngineConfig::default() });
+        let raising: HashSet<&RuleId> =
+            engine.rules().filter(|(_, raises)| *raises).map(|(info, _)| &info.id).collect();
+        let mut canaries = proven.canaries;
+        canaries.iter_mut().for_each(|canary| canary.rules.retain(|rule| raising.contains(rule)));
+        canaries.retain(|canary| !canary.rules.is_empty());
+        let status = RulesStatus { loaded_at: now, rules, errors };
+        Loaded { engine, status, texts, canaries, files, pipelines }
     }
 
     /// A path as people know it: from the directory of rules that it was found in.
@@ -184,11 +209,22 @@ fn shown(error: &RuleError) -> RuleLoadError {
     }
 }
 
+/// Pipelines that are named on the command line.
+///
+/// # Errors
+///
+/// A path that is not there; otherwise what is wrong with them, because without them the rules would be others.
+pub(crate) fn pipelines(args: &PipelineArgs) -> anyhow::Result<Arc<Pipelines>> {
+    must_exist(&args.paths)?;
+    let loaded = load_pipelines(&args.paths);
+    let problems: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
+    anyhow::ensure!(problems.is_empty(), "a pipeline cannot be used:\n{}", problems.join("\n"));
+    Ok(Arc::new(loaded))
+}
+
 /// `canh rules check`: `true` if all rules load.
 pub(crate) fn check(paths: &[PathBuf], pipelines: &[PathBuf]) -> anyhow::Result<bool> {
-    for path in paths.iter().chain(pipelines) {
-        anyhow::ensure!(path.exists(), "there is no `{}`", path.display());
-    }
+    must_exist(paths.iter().chain(pipelines))?;
     let set = load_paths_with(paths, Arc::new(load_pipelines(pipelines)));
     let warnings: Vec<String> = set.warnings.iter().map(ToString::to_string).collect();
     let engine = Engine::new(set, EngineConfig::default());
@@ -217,14 +253,14 @@ mod tests {
     fn a_slip_in_an_edit_leaves_the_old_version_in_force() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("a.yml");
-        let mut rules = Rules::new(vec![dir.path().to_owned()], Vec::new());
+        let mut rules = Rules::new(vec![dir.path().to_owned()], Vec::new(), ReviewPolicy::None);
         let mut load = |text: Option<String>| {
             match text {
                 Some(text) => fs::write(&path, text),
                 None => fs::remove_file(&path),
             }
             .expect("the file can be changed");
-            let loaded = rules.load(Timestamp::from_secs(0));
+            let loaded = rules.load(Timestamp::from_secs(0), &Reviews::new());
             (
                 loaded.engine.rules().len(),
                 loaded.status.errors.into_iter().map(|error| error.message).collect::<Vec<_>>(),
@@ -245,11 +281,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (file, pipeline) = (dir.path().join("a.yml"), dir.path().join("p.yaml"));
         fs::write(&file, rule("usr")).expect("the file can be written");
-        let mut rules = Rules::new(vec![file], vec![pipeline.clone()]);
+        let mut rules = Rules::new(vec![file], vec![pipeline.clone()], ReviewPolicy::None);
         let mut load = |mapping: &str| {
             let text = format!("transformations:\n- type: field_name_mapping\n  mapping: {mapping}\n");
             fs::write(&pipeline, text).expect("the file can be written");
-            let loaded = rules.load(Timestamp::from_secs(0));
+            let loaded = rules.load(Timestamp::from_secs(0), &Reviews::new());
             let errors: Vec<_> = loaded.status.errors.into_iter().map(|error| error.message).collect();
             (loaded.engine.rules().len(), errors, loaded.texts)
         };

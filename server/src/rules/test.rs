@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use canh_detection::mutate;
+use canh_detection::{Pipelines, mutate};
 
 use super::samples::{Expected, RuleFolder, Runner, folders};
+use crate::cli::must_exist;
 use crate::terminal::safe_lines;
 
 /// Changes of a rule that its samples must notice, in percent.
@@ -94,11 +96,12 @@ impl fmt::Display for Sums {
 }
 
 /// `true` if all samples do what they should and enough changes are noticed.
-pub(crate) fn run(paths: &[PathBuf], mutation: Mutation) -> anyhow::Result<bool> {
+pub(crate) fn run(paths: &[PathBuf], mutation: Mutation, pipelines: &Arc<Pipelines>) -> anyhow::Result<bool> {
+    must_exist(paths)?;
     let mut sums = Sums::default();
     for path in folders(paths)? {
         let shown = path.display();
-        let report = match RuleFolder::load(&path) {
+        let report = match RuleFolder::load_with(&path, Arc::clone(pipelines)) {
             Ok(folder) => report(&folder, mutation),
             Err(error) => Report { failures: vec![format!("{error:#}")], ..Report::default() },
         };

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::state::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertFilter, AlertId, AlertList, AlertRecord, ApiToken, ApiTokenId,
-    AuditEntry, FindingsPut, NewUser, Preferences, RuleHealth, RuleText, RulesOverview, RulesStatus, SecretHash,
-    Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    AuditEntry, DemoRun, FindingsPut, NewUser, Preferences, RuleHealth, RuleReview, RuleText, RulesOverview,
+    RulesStatus, SecretHash, Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -292,6 +292,14 @@ impl StateStore for SqliteState {
         self.read(|db| source::sources(db)).await
     }
 
+    async fn put_demo_run(&self, run: DemoRun) -> Result<(), StateError> {
+        self.write(move |db| source::put_demo_run(db, run)).await
+    }
+
+    async fn demo_run(&self) -> Result<Option<DemoRun>, StateError> {
+        self.read(|db| source::demo_run(db)).await
+    }
+
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {
         self.write(move |db| rule::put_rules_status(db, &status)).await
     }
@@ -308,6 +316,15 @@ impl StateStore for SqliteState {
     async fn put_rule_health(&self, health: &[(RuleId, RuleHealth)]) -> Result<(), StateError> {
         let health = health.to_vec();
         self.write(move |db| rule::put_health(db, &health)).await
+    }
+
+    async fn put_rule_review(&self, rule: &RuleId, review: RuleReview) -> Result<(), StateError> {
+        let rule = rule.clone();
+        self.write(move |db| rule::put_review(db, &rule, &review)).await
+    }
+
+    async fn rule_reviews(&self) -> Result<Vec<(RuleId, RuleReview)>, StateError> {
+        self.read(|db| rule::reviews(db)).await
     }
 
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError> {

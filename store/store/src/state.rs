@@ -23,8 +23,11 @@ pub use alert::{
     AlertRecord, AlertStatus, AlertStatusKind, CloseReason, EntityKind, FindingsPut, HistoryEntry,
 };
 pub use memory::MemoryState;
-pub use rule::{CanaryHop, RuleCount, RuleHealth, RuleLoadError, RuleStatus, RuleText, RulesOverview, RulesStatus};
-pub use source::{SourceKind, SourceRecord, SourceReport};
+pub use rule::{
+    CanaryHop, ReviewedBacktest, RuleCount, RuleDecision, RuleHealth, RuleLoadError, RuleRecord, RuleReview, RuleState,
+    RuleStatus, RuleText, RulesOverview, RulesStatus,
+};
+pub use source::{DemoRun, SourceKind, SourceRecord, SourceReport};
 
 /// Findings per alert whose time and events are kept; of older ones only the count remains.
 pub const FINDINGS_PER_ALERT_MAX: usize = 100;
@@ -174,6 +177,12 @@ pub trait StateStore: Send + Sync + 'static {
     /// Every sender, the one heard of most recently first.
     async fn sources(&self) -> Result<Vec<SourceRecord>, StateError>;
 
+    /// Remembers when the demo was played, in place of an earlier time.
+    async fn put_demo_run(&self, run: DemoRun) -> Result<(), StateError>;
+
+    /// `None` if it never was.
+    async fn demo_run(&self) -> Result<Option<DemoRun>, StateError>;
+
     /// Replaces the list of loaded rules.
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError>;
 
@@ -184,6 +193,13 @@ pub trait StateStore: Send + Sync + 'static {
 
     /// Replaces what is known of how these rules do.
     async fn put_rule_health(&self, health: &[(RuleId, RuleHealth)]) -> Result<(), StateError>;
+
+    /// Keeps a decision about a rule in place of an older one, and writes it into the audit log, both or neither. The rule
+    /// need not be loaded.
+    async fn put_rule_review(&self, rule: &RuleId, review: RuleReview) -> Result<(), StateError>;
+
+    /// The newest decision about each rule that somebody decided about, in no order.
+    async fn rule_reviews(&self) -> Result<Vec<(RuleId, RuleReview)>, StateError>;
 
     /// Loaded rules with their findings so far.
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError>;

@@ -55,6 +55,7 @@ fn every_step_of_the_attack_is_found_and_nothing_ordinary_is_high() -> anyhow::R
     every_alert_is_judged_again_alike(&server, &alerts)?;
     a_rule_that_did_not_fire_says_why(&server, &alerts)?;
     a_backtest_finds_what_the_stream_found(&server, &alerts)?;
+    whoever_sent_it_is_not_missed(&server)?;
     every_sample_comes_through(&server)
 }
 
@@ -93,6 +94,15 @@ fn a_backtest_finds_what_the_stream_found(server: &Server, alerts: &[Value]) -> 
     let result: Value = serde_json::from_str(output.lines().last().unwrap_or_default())?;
     assert_eq!(result["findings"].as_u64(), Some(count), "{result}");
     Ok(())
+}
+
+fn whoever_sent_it_is_not_missed(server: &Server) -> anyhow::Result<()> {
+    let api = server.api()?;
+    wait_until("the senders to be known as those of the demo", Duration::from_secs(30), || {
+        let agents = api.get("/api/v1/agents", &[])?;
+        let items = agents["items"].as_array().cloned().unwrap_or_default();
+        Ok(items.len() > 5 && items.iter().all(|agent| agent["status"] == "demo"))
+    })
 }
 
 fn every_sample_comes_through(server: &Server) -> anyhow::Result<()> {

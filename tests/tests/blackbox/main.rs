@@ -1,6 +1,7 @@
 //! Black-box tests: the real programs, real files, real sockets. One binary, so that it is linked once.
 
 mod bad_input;
+mod command_line;
 mod crash;
 mod demo;
 mod doors;
@@ -9,4 +10,6 @@ mod indicators;
 mod memory;
 mod real_data;
 mod retro_hunt;
+mod rule_review;
+mod rule_tune;
 mod yara;

@@ -82,6 +82,17 @@ fn rules_change_while_the_server_runs() -> anyhow::Result<()> {
     let api = server.api()?;
     assert_eq!(api.metric("canh_yara_rules{state=\"loaded\"}")?, 2.0);
     assert_eq!(api.metric("canh_yara_rules{state=\"broken\"}")?, 1.0);
+
+    // A slip in an edit leaves the version before in force.
+    fs::write(rules.join("a.yar"), "rule renamed { strings: $a = \"canary\" condition: $b }")?;
+    server.process.signal(Signal::SIGHUP)?;
+    wait_until("the slip to be counted", Duration::from_secs(30), || {
+        Ok(api.metric("canh_yara_rules{state=\"broken\"}")? == 2.0)
+    })?;
+    assert_eq!(api.metric("canh_yara_rules{state=\"loaded\"}")?, 2.0);
+    let (_, receipt) = send(&server, "name=a", b"a canary")?;
+    assert_eq!(receipt["matches"][0]["rule"], "first", "{receipt}");
+    assert!(server.process.output().contains("the version loaded before stays in force"));
     Ok(())
 }
 

@@ -370,6 +370,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enables or disables a rule. The decision is written into the audit log and holds over restarts.
+         * @description Enabling needs a backtest of the same text within the last 24 hours, and samples that do what they should.
+         */
+        post: operations["ruleReview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{id}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs the samples that came with a rule. */
+        get: operations["ruleSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -434,7 +471,7 @@ export interface components {
             silent_after_s: number;
         };
         /** @enum {string} */
-        AgentStatus: "online" | "silent";
+        AgentStatus: "online" | "silent" | "demo";
         AgentView: {
             /**
              * Format: int64
@@ -606,13 +643,16 @@ export interface components {
             id: string;
             kind: components["schemas"]["AttackKind"];
         };
+        /** @description What would have been found in a day, or an hour. */
         BacktestDay: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Alerts that were opened in it.
+             */
             alerts: number;
-            /** @description In UTC, for example `2026-01-31`. */
-            day: string;
             /** Format: int64 */
             findings: number;
+            from: components["schemas"]["Time"];
         };
         BacktestFinding: {
             event_ids: string[];
@@ -660,7 +700,7 @@ export interface components {
              * @description Alerts for each day of the span that the store covers.
              */
             alerts_per_day: number;
-            /** @description Findings by day, oldest first. */
+            /** @description Periods of 24 hours that end at `to`, oldest first, those without findings too. */
             days: components["schemas"]["BacktestDay"][];
             /** Format: int64 */
             events: number;
@@ -668,7 +708,16 @@ export interface components {
             examples: components["schemas"]["BacktestFinding"][];
             /** Format: int64 */
             findings: number;
+            /** Format: int32 */
+            findings_per_hour: number;
             from: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description The most findings in an hour; more than `findings_per_hour` of them would be counted and not kept.
+             */
+            hour_findings_max: number;
+            /** @description The same in hours, if the span is at most two days. */
+            hours: components["schemas"]["BacktestDay"][];
             /** Format: int64 */
             kept: number;
             /**
@@ -963,6 +1012,14 @@ export interface components {
             /** @description The name that was perhaps meant. */
             suggestion: string;
         };
+        ReviewedBacktestView: {
+            /** Format: int64 */
+            alerts: number;
+            /** Format: double */
+            alerts_per_day: number;
+            from: components["schemas"]["Time"];
+            to: components["schemas"]["Time"];
+        };
         /** @enum {string} */
         RoleName: "viewer" | "analyst" | "lead" | "noc" | "oncall" | "auditor" | "admin";
         RuleCheckView: {
@@ -973,6 +1030,8 @@ export interface components {
             /** @description Which events the rule wants, for example `product=linux service=sshd`. */
             wanted: string;
         };
+        /** @enum {string} */
+        RuleDecisionName: "enabled" | "disabled";
         /** @description One rule with its text. */
         RuleDetail: {
             /** @description Hash of the text. */
@@ -1004,6 +1063,42 @@ export interface components {
             items: components["schemas"]["RuleView"][];
             loaded_at?: components["schemas"]["Time"] | null;
         };
+        /** @description A decision about a rule, by somebody who looked at it. */
+        RuleReviewRequest: {
+            decision: components["schemas"]["RuleDecisionName"];
+            /** @description Hash of the text that was looked at. If the rule is another by now, nothing is changed. */
+            hash: string;
+            /** @description Why. */
+            note?: string | null;
+        };
+        /** @description A decision about a rule. */
+        RuleReviewView: {
+            at: components["schemas"]["Time"];
+            backtest?: components["schemas"]["ReviewedBacktestView"] | null;
+            /** @description The rule, or what feeds or narrows it, has changed since. */
+            changed: boolean;
+            decision: components["schemas"]["RuleDecisionName"];
+            note?: string | null;
+            who: string;
+        };
+        RuleSampleView: {
+            /** @description What it shows. */
+            about: string;
+            /** @description The rule has to find it; else it has to stay silent. */
+            fires: boolean;
+            /** @description It does what it should. */
+            holds: boolean;
+        };
+        /** @description What the samples of a rule do. */
+        RuleSamples: {
+            /** @description Empty if the rule came without. */
+            items: components["schemas"]["RuleSampleView"][];
+        };
+        /**
+         * @description Whether a rule raises alerts.
+         * @enum {string}
+         */
+        RuleStateName: "enabled" | "disabled" | "needs_review";
         RuleView: {
             canary?: components["schemas"]["CanaryName"] | null;
             canary_at?: components["schemas"]["Time"] | null;
@@ -1021,11 +1116,13 @@ export interface components {
             level: components["schemas"]["LevelName"];
             /** @description It only feeds other rules and raises no alerts of its own. */
             quiet: boolean;
+            review?: components["schemas"]["RuleReviewView"] | null;
             /**
              * Format: int32
              * @description Samples that it was proven with when it was loaded; 0 if it came without.
              */
             samples: number;
+            state: components["schemas"]["RuleStateName"];
             /**
              * Format: int64
              * @description Findings that were counted and not kept, because the rule was over its budget.
@@ -1828,6 +1925,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RuleExplanation"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    ruleReview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the rule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleReviewRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description the rule has changed, or a proof is missing */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    ruleSamples: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the rule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleSamples"];
                 };
             };
             "4XX": {

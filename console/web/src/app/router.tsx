@@ -14,6 +14,7 @@ import {
 import { sessionQuery } from '~/api/session'
 import { readAlertSearch, shortAlertSearch, type AlertSearch, type AlertSearchInput } from '~/features/alerts/filter'
 import { readHuntSearch, shortHuntSearch, type HuntSearch, type HuntSearchInput } from '~/features/hunt/filter'
+import { readRuleSearch, type RuleSearch, type RuleSearchInput } from '~/features/rules/filter'
 import { type NameSearch, type NameSearchInput, readNameSearch } from '~/url/name'
 import { textOf } from '~/url/text'
 import { Crashed, NotFound, Starting } from './fallbacks'
@@ -109,14 +110,20 @@ const agents = createRoute({
 const rules = createRoute({
   getParentRoute: () => app,
   path: '/rules',
-  validateSearch: (search: NameSearchInput): NameSearch => readNameSearch({ ...search }),
+  validateSearch: (search: RuleSearchInput): RuleSearch => readRuleSearch({ ...search }),
   component: lazyRouteComponent(() => import('~/features/rules/RulesPage'), 'RulesPage'),
+})
+
+const rule = createRoute({
+  getParentRoute: () => app,
+  path: '/rules/$id',
+  component: lazyRouteComponent(() => import('~/features/rules/RulePage'), 'RulePage'),
 })
 
 const routeTree = root.addChildren([
   login,
   setup,
-  app.addChildren([overview, hunt, alerts, alert, agents, rules]),
+  app.addChildren([overview, hunt, alerts, alert, agents, rules, rule]),
 ])
 
 export function createAppRouter(queryClient: QueryClient, history?: RouterHistory) {

@@ -1,6 +1,6 @@
 // Whether a sender is heard of: icon, colour and word.
 
-import { IconPlugConnected, IconPlugConnectedX } from '@tabler/icons-react'
+import { IconPlugConnected, IconPlugConnectedX, IconTestPipe } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '~/api/client'
@@ -12,11 +12,13 @@ export function agentName({ host, id, kind }: Pick<Schemas['AgentView'], 'host' 
   return visibleText(host ?? (kind === 'agent' ? id : id.replace(/^[a-z_]+:/, '')))
 }
 
-export function AgentStatus({ status }: { status: 'online' | 'silent' }) {
+const ICONS = { online: IconPlugConnected, silent: IconPlugConnectedX, demo: IconTestPipe }
+
+export function AgentStatus({ status }: { status: Schemas['AgentView']['status'] }) {
   const { t } = useTranslation()
-  const Icon = status === 'online' ? IconPlugConnected : IconPlugConnectedX
+  const Icon = ICONS[status]
   return (
-    <span className={`${styles.status} ${styles[status]}`}>
+    <span className={`${styles.status} ${styles[status]}`} title={status === 'demo' ? t('agents.demoNote') : undefined}>
       <Icon size={14} aria-hidden />
       {t(`agents.${status}`)}
     </span>

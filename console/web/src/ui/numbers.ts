@@ -16,6 +16,12 @@ export function formatCount(value: number, language: string): string {
   return format(language, { maximumFractionDigits: 0 }, 'count').format(value)
 }
 
+/** With one digit after the point where it says something: `0.3`, `12`. */
+export function formatDecimal(value: number, language: string): string {
+  const digits = Math.abs(value) < 10 ? 1 : 0
+  return format(language, { maximumFractionDigits: digits }, `decimal${digits}`).format(value)
+}
+
 /** `12.3K`; for axes and badges. */
 export function formatShort(value: number, language: string): string {
   if (Math.abs(value) < 10_000) return format(language, { maximumFractionDigits: 1 }, 'small').format(value)

@@ -2,7 +2,7 @@
 
 import { createContext, useContext, useMemo, useSyncExternalStore } from 'react'
 
-import { formatBytes, formatCount, formatShare, formatShort } from './numbers'
+import { formatBytes, formatCount, formatDecimal, formatShare, formatShort } from './numbers'
 import { formatAgo, formatDateTime, formatDateTimeMs, parseIso, zoneLabel } from './time'
 
 export interface Reader {
@@ -31,6 +31,7 @@ export function useReader() {
         return ms === null ? '' : formatDateTime(ms, zone)
       },
       count: (value: number) => formatCount(value, language),
+      decimal: (value: number) => formatDecimal(value, language),
       short: (value: number) => formatShort(value, language),
       bytes: (value: number) => formatBytes(value, language),
       share: (value: number) => formatShare(value, language),

@@ -116,7 +116,7 @@ export const rules = {
   loaded_at: iso(now - 3 * 60 * MINUTE),
   items: Array.from({ length: 3_000 }, (_, n) => {
     const [title, level, tags] = TITLES[n % TITLES.length]
-    return { id: `5c8e2a5${n % 8}-1b7d-4f0e-9d0a-${String(n).padStart(12, '0')}`, title: n < 8 ? title : `${title} (${n})`, level, tags, file: `linux/auth/rule_${n}.yml`, findings: n % 6 === 0 ? n : 0, ...(n % 6 === 0 && n ? { last_found: iso(now - n * MINUTE) } : {}) }
+    return { id: `5c8e2a5${n % 8}-1b7d-4f0e-9d0a-${String(n).padStart(12, '0')}`, title: n < 8 ? title : `${title} (${n})`, level, tags, file: `linux/auth/rule_${n}.yml`, findings: n % 6 === 0 ? n : 0, kind: 'event', quiet: false, samples: 3, suppressed: 0, state: n % 11 === 3 ? 'needs_review' : 'enabled', ...(n % 6 === 0 && n ? { last_found: iso(now - n * MINUTE) } : {}) }
   }),
   errors: [
     { file: 'custom/dns.yml', line: 14, column: 9, message: 'unknown modifier `containss`; did you mean `contains`?' },

@@ -168,6 +168,7 @@ pub(super) fn behaviour(hash: RuleHash, source: Source<'_>) -> Result<Rule, Diag
         path: PathBuf::new(),
         at: source.start(),
         text: source.text.into(),
+        is_piped: false,
     })
 }
 

@@ -108,6 +108,7 @@ pub(super) fn correlation(
         path: PathBuf::new(),
         at: source.start(),
         text: "".into(),
+        is_piped: false,
     })
 }
 

@@ -6,9 +6,9 @@ use rsigma_parser as sigma;
 use super::selection::{compile, conditions};
 use super::{Applied, texts};
 use crate::diagnostic::Diagnostic;
-use crate::pipeline::{Attribute, Draft, DraftKind, Pipelines};
+use crate::pipeline::{Attribute, Draft, Pipelines};
+use crate::rule::Rule;
 use crate::rule::locate::Source;
-use crate::rule::{Condition, Rule, RuleKind, RuleSource};
 
 /// The pipelines at hand, and the document that is being read.
 pub(super) struct Piped<'a> {
@@ -43,45 +43,13 @@ impl Piped<'_> {
         Ok((draft, format!("{}{record}{}", self.before, self.source.text)))
     }
 
-    /// Rules over other rules are not changed, but they may be refused.
-    pub(super) fn other(&self, rule: &Rule, tags: &[String], warnings: &mut Vec<Diagnostic>) -> Result<(), Diagnostic> {
-        let text = |name: &str, value: &str| (name.into(), Attribute::Text(value.into()));
-        let mut attributes = vec![
-            text("id", rule.info.id.as_str()),
-            text("title", &rule.info.title),
-            text("level", rule.info.level.name()),
-        ];
-        attributes.extend(rule.name.as_deref().map(|name| text("name", name)));
-        attributes.extend(rule.status.as_deref().map(|status| text("status", status)));
-        let mut draft = Draft {
-            kind: DraftKind::Correlation,
-            source: RuleSource::default(),
-            selections: Vec::new(),
-            condition: Condition::All(Vec::new()),
-            tags,
-            attributes: &attributes,
-            at: rule.at,
-        };
-        self.pipelines.apply(&mut draft)?;
-        let (group_by, fields, aliases) = match &rule.kind {
-            RuleKind::Event(_) => return Ok(()),
-            RuleKind::Correlation(correlation) => {
-                (&correlation.group_by, &correlation.fields, correlation.aliases.as_slice())
-            }
-            RuleKind::Behaviour(behaviour) => (&behaviour.group_by, &behaviour.fields, [].as_slice()),
-        };
-        let own = |field: &&CompactString| !aliases.iter().any(|alias| alias.name == **field);
-        let aliased = aliases.iter().flat_map(|alias| &alias.fields).map(|(_, field)| field);
-        for field in group_by.iter().filter(own).chain(fields).chain(aliased) {
-            if let Some(pipeline) = self.pipelines.renames(field) {
-                let text = format!(
-                    "pipeline `{pipeline}` renames `{field}` in rules over single events, and does not change this rule; \
-                     name the field here as the events do"
-                );
-                warnings.push(Diagnostic::warning(self.source.word(field), text));
-            }
+    /// A rule over other rules that is read from a record is changed as that says. Otherwise it is changed when the rules
+    /// that feed it are known.
+    pub(super) fn other(&self, rule: &mut Rule) -> Result<(), Diagnostic> {
+        match self.applied {
+            Applied::Given(_) => Ok(()),
+            Applied::Recorded => rule.apply(self.pipelines, Vec::new()).map(drop),
         }
-        Ok(())
     }
 }
 

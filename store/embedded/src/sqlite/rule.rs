@@ -2,12 +2,14 @@
 
 use canh_schema::{RuleHash, RuleId, Timestamp};
 use canh_store::state::{
-    CanaryHop, RuleCount, RuleHealth, RuleLoadError, RuleStatus, RuleText, RulesOverview, RulesStatus,
+    CanaryHop, ReviewedBacktest, RuleCount, RuleDecision, RuleHealth, RuleLoadError, RuleRecord, RuleReview,
+    RuleStatus, RuleText, RulesOverview, RulesStatus,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::row::{int, json, named, text, time, uint_option};
-use super::{Done, json as nested};
+use super::row::{int, json, named, text, time, uint, uint_option};
+use super::{Done, account, json as nested};
 
 const RULES_LOADED_AT: &str = "rules_loaded_at";
 
@@ -15,8 +17,8 @@ pub(super) fn put_rules_status(db: &Connection, status: &RulesStatus) -> Done<()
     db.execute("DELETE FROM rules", [])?;
     db.execute("DELETE FROM rule_errors", [])?;
     let mut put = db.prepare_cached(
-        "INSERT INTO rules (id, hash, title, level, tags, file, kind, quiet, samples)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO rules (id, hash, title, level, tags, file, kind, quiet, samples, needs_review)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     for rule in &status.rules {
         let tags = nested::texts(&rule.tags).to_string();
@@ -29,7 +31,8 @@ pub(super) fn put_rules_status(db: &Connection, status: &RulesStatus) -> Done<()
             rule.file,
             rule.kind.as_str(),
             rule.quiet,
-            rule.samples
+            rule.samples,
+            rule.needs_review
         ])?;
     }
     let mut put =
@@ -49,7 +52,11 @@ pub(super) fn rules_status(db: &Connection) -> Done<Option<RulesOverview>> {
         return Ok(None);
     };
     let mut rules = snapshot.prepare_cached(
-        "SELECT rules.*, findings, last_found, canary_at, canary_hop, suppressed, suppressed_last FROM rules
+        "SELECT rules.*, findings, last_found, canary_at, canary_hop, suppressed, suppressed_last,
+             decision, rule_reviews.hash AS review_hash, who, at, note,
+             backtest_from, backtest_to, backtest_alerts, backtest_alerts_per_day
+         FROM rules
+         LEFT JOIN rule_reviews ON rule_reviews.rule = rules.id
          LEFT JOIN rule_counts ON rule_counts.rule = rules.id
          LEFT JOIN rule_health ON rule_health.rule = rules.id
          ORDER BY title, id",
@@ -65,6 +72,7 @@ pub(super) fn rules_status(db: &Connection) -> Done<Option<RulesOverview>> {
             kind: text(row, "kind")?,
             quiet: row.get("quiet")?,
             samples: row.get("samples")?,
+            needs_review: row.get("needs_review")?,
         };
         let count = RuleCount {
             findings: uint_option(row, "findings")?.unwrap_or(0),
@@ -79,7 +87,11 @@ pub(super) fn rules_status(db: &Connection) -> Done<Option<RulesOverview>> {
             suppressed: uint_option(row, "suppressed")?.unwrap_or(0),
             suppressed_last: row.get::<_, Option<i64>>("suppressed_last")?.map(Timestamp::from_nanos),
         };
-        Ok((rule, count, health))
+        let review = match row.get_ref("decision")? {
+            ValueRef::Null => None,
+            _ => Some(read_review(row)?),
+        };
+        Ok(RuleRecord { rule, count, health, review })
     };
     let rules = rules.query_map([], read)?.collect::<Result<_, _>>()?;
     let mut errors = snapshot.prepare_cached("SELECT * FROM rule_errors ORDER BY row")?;
@@ -93,6 +105,55 @@ pub(super) fn rules_status(db: &Connection) -> Done<Option<RulesOverview>> {
     };
     let errors = errors.query_map([], read)?.collect::<Result<_, _>>()?;
     Ok(Some(RulesOverview { loaded_at, rules, errors }))
+}
+
+/// Columns of `rule_reviews`, with the hash under a name that no other table has.
+fn read_review(row: &Row<'_>) -> rusqlite::Result<RuleReview> {
+    let backtest = match row.get_ref("backtest_from")? {
+        ValueRef::Null => None,
+        _ => Some(ReviewedBacktest {
+            from: time(row, "backtest_from")?,
+            to: time(row, "backtest_to")?,
+            alerts: uint(row, "backtest_alerts")?,
+            alerts_per_day: row.get("backtest_alerts_per_day")?,
+        }),
+    };
+    Ok(RuleReview {
+        decision: named(row, "decision", RuleDecision::from_name)?,
+        hash: RuleHash::from_bytes(row.get("review_hash")?),
+        who: text(row, "who")?,
+        at: time(row, "at")?,
+        note: row.get("note")?,
+        backtest,
+    })
+}
+
+pub(super) fn put_review(db: &Connection, rule: &RuleId, review: &RuleReview) -> Done<()> {
+    let mut put = db.prepare_cached(
+        "REPLACE INTO rule_reviews (rule, decision, hash, who, at, note,
+             backtest_from, backtest_to, backtest_alerts, backtest_alerts_per_day)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let backtest = review.backtest.as_ref();
+    put.execute(params![
+        rule.as_str(),
+        review.decision.name(),
+        review.hash.as_bytes(),
+        review.who.as_str(),
+        review.at.nanos(),
+        review.note,
+        backtest.map(|backtest| backtest.from.nanos()),
+        backtest.map(|backtest| backtest.to.nanos()),
+        backtest.map(|backtest| int(backtest.alerts)),
+        backtest.map(|backtest| backtest.alerts_per_day)
+    ])?;
+    account::record(db, &review.audit(rule))
+}
+
+pub(super) fn reviews(db: &Connection) -> Done<Vec<(RuleId, RuleReview)>> {
+    let mut statement = db.prepare_cached("SELECT *, hash AS review_hash FROM rule_reviews")?;
+    let read = |row: &Row<'_>| Ok((RuleId::new(row.get::<_, String>("rule")?), read_review(row)?));
+    Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn put_texts(db: &Connection, texts: &[RuleText]) -> Done<()> {

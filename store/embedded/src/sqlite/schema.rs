@@ -153,6 +153,23 @@ const STEPS: &[&str] = &[
         suppressed_last INTEGER
     ) WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE rules ADD COLUMN needs_review INTEGER NOT NULL DEFAULT 0;
+
+    -- The newest decision about each rule, whether it is loaded or not.
+    CREATE TABLE rule_reviews (
+        rule TEXT PRIMARY KEY,
+        decision TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        who TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        note TEXT,
+        backtest_from INTEGER,
+        backtest_to INTEGER,
+        backtest_alerts INTEGER,
+        backtest_alerts_per_day REAL
+    ) WITHOUT ROWID;
+",
 ];
 
 /// Refuses what is not ours, damaged or too new; brings the rest up to date.

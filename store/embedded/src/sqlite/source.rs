@@ -1,6 +1,7 @@
 //! Senders.
 
-use canh_store::state::{OTHER_SOURCES_MAX, SourceKind, SourceRecord, SourceReport};
+use canh_schema::Timestamp;
+use canh_store::state::{DemoRun, OTHER_SOURCES_MAX, SourceKind, SourceRecord, SourceReport};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde_json::{Value as Json, json};
 
@@ -66,4 +67,21 @@ fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRecord> {
 pub(super) fn sources(db: &Connection) -> Done<Vec<SourceRecord>> {
     let mut statement = db.prepare_cached("SELECT * FROM sources ORDER BY last_seen DESC, id")?;
     Ok(statement.query_map([], read_source)?.collect::<Result<_, _>>()?)
+}
+
+const DEMO_FROM: &str = "demo_from";
+const DEMO_TO: &str = "demo_to";
+
+pub(super) fn put_demo_run(db: &Connection, run: DemoRun) -> Done<()> {
+    let mut put = db.prepare_cached("REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
+    put.execute(params![DEMO_FROM, run.from.nanos()])?;
+    put.execute(params![DEMO_TO, run.to.nanos()])?;
+    Ok(())
+}
+
+pub(super) fn demo_run(db: &Connection) -> Done<Option<DemoRun>> {
+    let mut find = db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+    let mut at =
+        |name: &str| -> Done<Option<Timestamp>> { Ok(find.query_row([name], |row| time(row, "value")).optional()?) };
+    Ok(at(DEMO_FROM)?.zip(at(DEMO_TO)?).map(|(from, to)| DemoRun { from, to }))
 }

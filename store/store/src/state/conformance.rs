@@ -1,5 +1,7 @@
 //! What every [`StateStore`] promises, as tests. A backend calls [`run`] from a test of its own.
 
+mod rules;
+
 use canh_schema::{
     AgentId, BatchId, Compared, ConditionPart, EventHash, EventId, Explained, FieldMatch, Finding, FindingId, Level,
     Position, Proof, RuleHash, RuleId, RuleInfo, Timestamp, Value,
@@ -7,10 +9,9 @@ use canh_schema::{
 use compact_str::CompactString;
 
 use super::{
-    AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CanaryHop,
-    CloseReason, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, Role, RuleHealth,
-    RuleLoadError, RuleStatus, RuleText, RulesStatus, SecretHash, Session, SourceKind, SourceReport, StateError,
-    StateStore, Theme, UserState,
+    AlertChange, AlertEntity, AlertFilter, AlertId, AlertStatus, AlertStatusKind, ApiToken, AuditEntry, CloseReason,
+    DemoRun, EntityKind, FINDINGS_PER_ALERT_MAX, NewUser, OTHER_SOURCES_MAX, Preferences, Role, SecretHash, Session,
+    SourceKind, SourceReport, StateError, StateStore, Theme, UserState,
 };
 
 /// Text that breaks whoever puts values into a language instead of beside it.
@@ -38,8 +39,10 @@ pub async fn run<S: StateStore>(open: impl AsyncFn() -> S) {
     filters_mean_what_they_say(open().await).await;
     senders_add_up(open().await).await;
     forged_senders_are_forgotten(open().await).await;
-    rules_are_listed_with_their_findings(open().await).await;
-    texts_of_rules_are_kept_by_their_hash(open().await).await;
+    senders_of_the_demo_are_known(open().await).await;
+    rules::rules_are_listed_with_their_findings(open().await).await;
+    rules::decisions_about_rules_are_kept(open().await).await;
+    rules::texts_of_rules_are_kept_by_their_hash(open().await).await;
     hostile_texts_come_back_unchanged(open().await).await;
 }
 
@@ -408,6 +411,24 @@ async fn senders_add_up(state: impl StateStore) {
     assert_eq!(a.dropped, [("cut".into(), 1), ("spool_full".into(), 3)] as [(CompactString, u64); 2]);
 }
 
+async fn senders_of_the_demo_are_known(state: impl StateStore) {
+    assert_eq!(state.demo_run().await.expect("read"), None);
+    let run = DemoRun { from: at(10), to: at(20) };
+    state.put_demo_run(DemoRun { from: at(1), to: at(2) }).await.expect("put");
+    state.put_demo_run(run).await.expect("put");
+    assert_eq!(state.demo_run().await.expect("read"), Some(run));
+    let seen = [("demo", 12, 18), ("before", 9, 15), ("after", 15, 21)];
+    for (id, first, last) in seen {
+        state
+            .put_sources(&[report(id, SourceKind::Agent, first), report(id, SourceKind::Agent, last)])
+            .await
+            .expect("put");
+    }
+    let sources = state.sources().await.expect("read");
+    let of_demo = sources.iter().filter(|sender| run.has(sender)).map(|sender| sender.id.as_str());
+    assert_eq!(of_demo.collect::<Vec<_>>(), ["demo"]);
+}
+
 async fn forged_senders_are_forgotten(state: impl StateStore) {
     let many = i64::try_from(OTHER_SOURCES_MAX).expect("small") + 10;
     let mut reports = vec![report("agent", SourceKind::Agent, 0)];
@@ -417,50 +438,6 @@ async fn forged_senders_are_forgotten(state: impl StateStore) {
     assert_eq!(sources.len(), OTHER_SOURCES_MAX + 1);
     assert_eq!(sources[0].last_seen, at(many));
     assert!(sources.iter().any(|source| source.kind == SourceKind::Agent), "an agent is never forgotten");
-}
-
-async fn rules_are_listed_with_their_findings(state: impl StateStore) {
-    assert_eq!(state.rules_status().await.expect("read"), None);
-    let rule = |id: &str, title: &str| RuleStatus {
-        id: RuleId::new(id),
-        title: title.into(),
-        level: Level::Critical,
-        tags: vec!["attack.t1059".into()],
-        file: "linux/x.yml".to_owned(),
-        hash: RuleHash::of(id.as_bytes()),
-        kind: "event_count".into(),
-        quiet: id == "r1",
-        samples: 3,
-    };
-    let error = RuleLoadError { file: HOSTILE.to_owned(), line: Some(3), column: None, message: "no title".to_owned() };
-    let gone = RulesStatus { loaded_at: at(1), rules: vec![rule("gone", "gone")], errors: vec![error.clone()] };
-    state.put_rules_status(gone).await.expect("put");
-    let status =
-        RulesStatus { loaded_at: at(2), rules: vec![rule("r2", "b"), rule("r1", "a")], errors: vec![error.clone()] };
-    state.put_rules_status(status).await.expect("put");
-    put(&state, &[finding("r1", "web", 4), finding("r1", "db", 3), finding("r1", "db", 3)]).await;
-    let overview = state.rules_status().await.expect("read").expect("is there");
-    assert_eq!((overview.loaded_at, &overview.errors), (at(2), &vec![error]));
-    let rules: Vec<_> =
-        overview.rules.iter().map(|(rule, count, _)| (rule.clone(), count.findings, count.last_found)).collect();
-    assert_eq!(rules, [(rule("r1", "a"), 2, Some(at(4))), (rule("r2", "b"), 0, None)]);
-
-    let health = RuleHealth { canary: Some((at(9), CanaryHop::Rule)), suppressed: 7, suppressed_last: Some(at(8)) };
-    state.put_rule_health(&[(RuleId::new("r1"), RuleHealth::default())]).await.expect("put");
-    state.put_rule_health(&[(RuleId::new("r1"), health.clone())]).await.expect("put");
-    let overview = state.rules_status().await.expect("read").expect("is there");
-    let kept: Vec<RuleHealth> = overview.rules.into_iter().map(|(_, _, health)| health).collect();
-    assert_eq!(kept, [health, RuleHealth::default()]);
-}
-
-async fn texts_of_rules_are_kept_by_their_hash(state: impl StateStore) {
-    let text = |text: &str| RuleText { hash: RuleHash::of(text.as_bytes()), text: text.to_owned() };
-    let (one, other) = (text("title: a"), text(HOSTILE));
-    assert_eq!(state.rule_text(one.hash).await.expect("read"), None);
-    state.put_rule_texts(std::slice::from_ref(&one)).await.expect("put");
-    state.put_rule_texts(&[other.clone(), one.clone()]).await.expect("put");
-    assert_eq!(state.rule_text(one.hash).await.expect("read"), Some(one));
-    assert_eq!(state.rule_text(other.hash).await.expect("read"), Some(other));
 }
 
 async fn hostile_texts_come_back_unchanged(state: impl StateStore) {

@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 
 use super::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertEntity, AlertFilter, AlertFinding, AlertId, AlertList,
-    AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, FINDING_IDS_PER_ALERT_MAX, FINDINGS_PER_ALERT_MAX,
-    FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth, RuleStatus, RuleText,
-    RulesOverview, RulesStatus, SecretHash, Session, SourceKind, SourceRecord, SourceReport, StateError, StateStore,
-    User, UserId, UserState,
+    AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, DemoRun, FINDING_IDS_PER_ALERT_MAX,
+    FINDINGS_PER_ALERT_MAX, FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth,
+    RuleRecord, RuleReview, RuleStatus, RuleText, RulesOverview, RulesStatus, SecretHash, Session, SourceKind,
+    SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
 };
 
 /// [`StateStore`] in memory.
@@ -37,9 +37,11 @@ struct Inner {
     findings: HashSet<FindingId>,
     rule_counts: HashMap<RuleId, RuleCount>,
     sources: BTreeMap<CompactString, SourceRecord>,
+    demo: Option<DemoRun>,
     rules: Option<RulesStatus>,
     rule_texts: HashMap<RuleHash, String>,
     rule_health: HashMap<RuleId, RuleHealth>,
+    rule_reviews: HashMap<RuleId, RuleReview>,
     audit: Vec<AuditEntry>,
 }
 
@@ -382,6 +384,15 @@ impl StateStore for MemoryState {
         Ok(sources)
     }
 
+    async fn put_demo_run(&self, run: DemoRun) -> Result<(), StateError> {
+        self.inner.lock().demo = Some(run);
+        Ok(())
+    }
+
+    async fn demo_run(&self) -> Result<Option<DemoRun>, StateError> {
+        Ok(self.inner.lock().demo)
+    }
+
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {
         self.inner.lock().rules = Some(status);
         Ok(())
@@ -404,6 +415,17 @@ impl StateStore for MemoryState {
         Ok(())
     }
 
+    async fn put_rule_review(&self, rule: &RuleId, review: RuleReview) -> Result<(), StateError> {
+        let mut inner = self.inner.lock();
+        inner.audit.push(review.audit(rule));
+        inner.rule_reviews.insert(rule.clone(), review);
+        Ok(())
+    }
+
+    async fn rule_reviews(&self) -> Result<Vec<(RuleId, RuleReview)>, StateError> {
+        Ok(self.inner.lock().rule_reviews.iter().map(|(rule, review)| (rule.clone(), review.clone())).collect())
+    }
+
     async fn rules_status(&self) -> Result<Option<RulesOverview>, StateError> {
         let inner = self.inner.lock();
         let Some(status) = inner.rules.clone() else { return Ok(None) };
@@ -411,8 +433,13 @@ impl StateStore for MemoryState {
         let health = |id: &RuleId| inner.rule_health.get(id).cloned().unwrap_or_default();
         let mut rules: Vec<_> = status.rules;
         rules.sort_by(|left, right| (&left.title, &left.id).cmp(&(&right.title, &right.id)));
-        let with = |rule: RuleStatus| (count(&rule.id), health(&rule.id), rule);
-        let rules = rules.into_iter().map(with).map(|(count, health, rule)| (rule, count, health)).collect();
+        let with = |rule: RuleStatus| RuleRecord {
+            count: count(&rule.id),
+            health: health(&rule.id),
+            review: inner.rule_reviews.get(&rule.id).cloned(),
+            rule,
+        };
+        let rules = rules.into_iter().map(with).collect();
         Ok(Some(RulesOverview { loaded_at: status.loaded_at, rules, errors: status.errors }))
     }
 

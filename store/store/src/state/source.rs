@@ -51,6 +51,19 @@ pub struct SourceReport {
     pub spool_bytes: Option<u64>,
 }
 
+/// When the demo was played. A sender that was heard of then and at no other time is one of the demo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DemoRun {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+impl DemoRun {
+    pub fn has(&self, sender: &SourceRecord) -> bool {
+        sender.first_seen >= self.from && sender.last_seen <= self.to
+    }
+}
+
 /// One sender.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceRecord {

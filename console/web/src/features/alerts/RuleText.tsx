@@ -60,7 +60,7 @@ export function RuleText({ rule }: { rule: AlertDetail['rule'] }) {
         </>
       )}
       <p className={styles.ruleId}>
-        <AnchorLink to="/rules" search={{ q: rule.id }} className="canh-mono">
+        <AnchorLink to="/rules/$id" params={{ id: rule.id }} className="canh-mono">
           {visibleText(rule.id)}
         </AnchorLink>
         <CopyAction value={rule.id} label={t('rules.copyId')} />

@@ -1,17 +1,20 @@
 // The events found, or those that arrive.
 
 import { Button, Loader } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { Panel } from '~/ui/Page'
 import { useReader } from '~/ui/reader'
 import { EmptyState, QueryState } from '~/ui/States'
-import type { Bounds } from '~/url/range'
+import { parseIso } from '~/ui/time'
+import { absolute, type Bounds } from '~/url/range'
 import type { Event } from './event'
 import { EventTable } from './EventTable'
 import type { HuntSearch } from './filter'
 import type { Filters } from './filters'
+import { newestEvent } from './queries'
 import styles from './events.module.css'
 
 interface EventListProps {
@@ -29,6 +32,7 @@ interface EventListProps {
   live: boolean
   rows: Event[]
   range: Bounds
+  q: string
   selected: string | undefined
   filters: Filters
   invalid: boolean
@@ -63,7 +67,7 @@ export function EventList(props: EventListProps) {
         query={query}
         skeletonRows={12}
         isEmpty={() => rows.length === 0 && !query.isPlaceholderData}
-        empty={<NothingFound range={props.range} onRun={onRun} />}
+        empty={<NothingFound range={props.range} q={props.q} onRun={onRun} />}
       >
         {() => table}
       </QueryState>
@@ -92,18 +96,33 @@ function Foot({ query }: Pick<EventListProps, 'query'>) {
   )
 }
 
-function NothingFound({ range, onRun }: Pick<EventListProps, 'range' | 'onRun'>) {
+/** Room around an event that was looked for, so that its neighbours are seen too. */
+const AROUND_MS = 30 * 60_000
+
+function NothingFound({ range, q, onRun }: Pick<EventListProps, 'range' | 'q' | 'onRun'>) {
   const { t } = useTranslation()
   const reader = useReader()
+  const newest = useQuery(newestEvent(q))
+  const at = parseIso(newest.data?.items[0]?.time)
+  const between = { from: reader.dateTime(range.fromMs), to: reader.dateTime(range.toMs) }
+  let hint = t('hunt.noneHint', between)
+  if (at !== null) hint = t('hunt.noneNewest', { ...between, time: reader.dateTime(at) })
+  else if (newest.data) hint = t('hunt.noneAtAll')
   return (
     <EmptyState
       title={t('hunt.noneTitle')}
-      hint={t('hunt.noneHint', { from: reader.dateTime(range.fromMs), to: reader.dateTime(range.toMs) })}
+      hint={hint}
       action={
         <div className={styles.emptyActions}>
-          <Button variant="default" onClick={() => onRun({ from: 'now-7d', to: 'now' })}>
-            {t('hunt.widen')}
-          </Button>
+          {at === null ? (
+            <Button variant="default" onClick={() => onRun({ from: 'now-7d', to: 'now' })}>
+              {t('hunt.widen')}
+            </Button>
+          ) : (
+            <Button variant="default" onClick={() => onRun(absolute(at - AROUND_MS, at + AROUND_MS))}>
+              {t('hunt.goNewest')}
+            </Button>
+          )}
           <Button variant="default" onClick={() => onRun({ q: '' })}>
             {t('hunt.clearQuery')}
           </Button>

@@ -148,6 +148,7 @@ export function HuntPage() {
             live={live}
             rows={rows}
             range={range}
+            q={search.q}
             selected={search.event}
             filters={filters}
             invalid={queryError !== null}

@@ -35,6 +35,12 @@ export const eventPages = (hunt: Hunt) =>
     staleTime: Infinity,
   })
 
+/** The newest event that matches, whatever its time. */
+export const newestEvent = (q: string) =>
+  $api.queryOptions('get', EVENTS_PATH, {
+    params: { query: { q: q.trim(), from: '1970-01-01T00:00:00Z', to: '2262-01-01T00:00:00Z', limit: 1 } },
+  })
+
 export const histogram = (hunt: Hunt) =>
   $api.queryOptions(
     'get',

@@ -12,7 +12,7 @@ const SHOWN = 8
 
 /** Silent ones first: they are why somebody looks here. */
 function worstFirst(agents: Schemas['AgentView'][]) {
-  const rank = { silent: 0, online: 1 }
+  const rank = { silent: 0, online: 1, demo: 2 }
   return agents.toSorted((a, b) => rank[a.status] - rank[b.status]).slice(0, SHOWN)
 }
 
@@ -20,13 +20,15 @@ export function AgentsPanel({ agents }: { agents: Schemas['AgentView'][] }) {
   const { t } = useTranslation()
   const reader = useReader()
   const online = agents.filter(({ status }) => status === 'online').length
+  const demo = agents.filter(({ status }) => status === 'demo').length
   if (agents.length === 0) {
     return <EmptyState small title={t('overview.noAgents')} hint={t('overview.noAgentsHint')} />
   }
   return (
     <>
       <p className={styles.summary}>
-        {t('overview.agentsOnline', { online: reader.count(online), total: reader.count(agents.length) })}
+        {t('overview.agentsOnline', { online: reader.count(online), total: reader.count(agents.length - demo) })}
+        {demo > 0 && ` · ${t('overview.agentsDemo', { count: demo, text: reader.count(demo) })}`}
       </p>
       <ul className={styles.agents}>
         {worstFirst(agents).map((agent) => (

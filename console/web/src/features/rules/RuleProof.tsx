@@ -34,7 +34,7 @@ export function RuleProof({ rule }: { rule: Rule }) {
 function Canary({ rule }: { rule: Rule }) {
   const { t } = useTranslation()
   const reader = useReader()
-  if (!rule.canary || !rule.canary_at) return rule.quiet ? <span className={styles.small}>{t('rules.feeds')}</span> : null
+  if (!rule.canary || !rule.canary_at) return null
   const time = reader.iso(rule.canary_at)
   if (rule.canary === 'fired') {
     return (

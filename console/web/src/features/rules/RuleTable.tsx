@@ -2,7 +2,6 @@ import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '~/api/client'
-import { CopyAction } from '~/ui/CopyAction'
 import { type Column, DataTable } from '~/ui/DataTable'
 import { useReader } from '~/ui/reader'
 import { Severity } from '~/ui/Severity'
@@ -11,6 +10,7 @@ import { AgoText } from '~/ui/TimeText'
 import { visibleText } from '~/ui/visible'
 import { AnchorLink } from '~/url/links'
 import { RuleProof } from './RuleProof'
+import { RuleState } from './RuleState'
 import styles from './rules.module.css'
 
 type Rule = Schemas['RuleView']
@@ -39,17 +39,10 @@ export function RuleTable({ rules }: { rules: Rule[] }) {
         track: 'minmax(180px, 2fr)', min: 180,
       },
       {
-        id: 'id',
-        header: t('rules.id'),
-        cell: (row) => (
-          <span className={styles.id}>
-            <span className="canh-mono canh-clip" title={visibleText(row.id)}>
-              {visibleText(row.id)}
-            </span>
-            <CopyAction value={row.id} label={t('rules.copyId')} />
-          </span>
-        ),
-        track: 'minmax(170px, 1fr)', min: 170,
+        id: 'state',
+        header: t('rules.stateColumn'),
+        cell: (row) => (row.quiet ? <span className={styles.small}>{t('rules.feeds')}</span> : <RuleState rule={row} />),
+        track: '170px', min: 170,
       },
       {
         id: 'proof',
@@ -92,9 +85,9 @@ function commonFolder(files: string[]): string {
 function Title({ rule, folder }: { rule: Rule; folder: string }) {
   return (
     <span className={styles.two}>
-      <span className={`${styles.name} canh-clip`} title={visibleText(rule.title)}>
+      <AnchorLink to="/rules/$id" params={{ id: rule.id }} className={`${styles.name} canh-clip`} title={visibleText(rule.title)}>
         {visibleText(rule.title)}
-      </span>
+      </AnchorLink>
       <span className={`${styles.small} canh-mono canh-clip`} title={visibleText(rule.file)}>
         {visibleText(rule.file.slice(folder.length))}
       </span>
@@ -128,7 +121,10 @@ function RuleCard({ rule, folder }: { rule: Rule; folder: string }) {
         <Findings rule={rule} />
       </div>
       <Title rule={rule} folder={folder} />
-      <RuleProof rule={rule} />
+      <div className={styles.cardHead}>
+        <RuleProof rule={rule} />
+        {!rule.quiet && <RuleState rule={rule} />}
+      </div>
     </div>
   )
 }

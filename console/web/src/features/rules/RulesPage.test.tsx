@@ -6,7 +6,7 @@ import { MockApi, Refusal } from '~test/mockApi'
 import { renderApp } from '~test/renderApp'
 
 function rule(change: Partial<Schemas['RuleView']>): Schemas['RuleView'] {
-  return { id: 'r1', title: 'SSH brute force', level: 'high', tags: [], file: 'ssh.yml', findings: 0, kind: 'event', quiet: false, samples: 3, suppressed: 0, ...change }
+  return { id: 'r1', title: 'SSH brute force', level: 'high', tags: [], file: 'ssh.yml', findings: 0, kind: 'event', quiet: false, samples: 3, suppressed: 0, state: 'enabled', ...change }
 }
 
 test('rules that do not load are shown with file, line and column', async () => {
