@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rand::rngs::StdRng;
@@ -70,24 +71,55 @@ impl Load {
         })
     }
 
+    /// Sends messages at an even pace over one connection, a hundredth of a second's worth at a time, and after each of
+    /// these one that [`MARKER_RULE`] finds. Answers how many of those there were.
+    pub(crate) fn send_paced(&self, port: u16, per_second: f64, seconds: u32) -> anyhow::Result<u32> {
+        let mut stream = connect(port)?;
+        let (begin, rounds) = (Instant::now(), seconds * 100);
+        let mut at = 0;
+        for round in 0..rounds {
+            let from = at;
+            let wanted = (per_second / 100.0) as usize;
+            for _ in 0..wanted {
+                at = if at < self.bytes.len() { self.next(at) } else { break };
+            }
+            stream.write_all(&self.bytes[from..at]).context("cannot send")?;
+            at = if at < self.bytes.len() { at } else { 0 };
+            let marker = format!("<38>1 2026-11-22T09:02:00+07:00 may02 ungdung 79 - - canhmarker {round}");
+            write!(stream, "{} {marker}", marker.len()).context("cannot send")?;
+            let next = begin + Duration::from_millis(10) * (round + 1);
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        Ok(rounds)
+    }
+
     /// A frame boundary near the middle.
     fn middle(&self) -> usize {
         let mut at = 0;
         while at < self.bytes.len() / 2 {
-            let digits = self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let length =
-                std::str::from_utf8(&self.bytes[at..at + digits]).ok().and_then(|text| text.parse::<usize>().ok());
-            at += digits + 1 + length.unwrap_or_default();
+            at = self.next(at);
         }
         at
+    }
+
+    /// Where the frame that begins here ends.
+    fn next(&self, at: usize) -> usize {
+        let digits = self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = std::str::from_utf8(&self.bytes[at..at + digits]).ok().and_then(|text| text.parse::<usize>().ok());
+        at + digits + 1 + length.unwrap_or_default()
     }
 }
 
 fn send(port: u16, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stream =
-        TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot connect to port {port}"))?;
-    stream.write_all(bytes).context("cannot send")
+    connect(port)?.write_all(bytes).context("cannot send")
 }
+
+fn connect(port: u16) -> anyhow::Result<TcpStream> {
+    TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot connect to port {port}"))
+}
+
+/// Finds the messages that are there to be found.
+pub(crate) const MARKER_RULE: &str = "title: Marker of the benchmark\nid: canh-bench-marker\nlogsource: {}\ndetection: {words: [canhmarker], condition: words}\n";
 
 /// Twenty refused log-ins from one address: enough for the brute-force rule.
 pub(crate) fn plant(port: u16) -> anyhow::Result<()> {

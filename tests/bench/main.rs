@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use canh_tests::{Server, ServerOptions, cpu_seconds, memory, wait_until, workspace};
+use canh_tests::{Api, Server, ServerOptions, cpu_seconds, memory, wait_until, workspace};
 
 use crate::load::Load;
 use crate::table::{Row, Table};
@@ -53,7 +53,9 @@ fn main() -> anyhow::Result<()> {
 /// One round on a fresh server with the shipped rules.
 fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
-    let rules: Vec<PathBuf> = vec![workspace().join("rules")];
+    let marker = dir.path().join("marker.yml");
+    std::fs::write(&marker, load::MARKER_RULE)?;
+    let rules: Vec<PathBuf> = vec![workspace().join("rules"), marker];
     let server = Server::start(dir.path(), &ServerOptions { rules, ..ServerOptions::default() })?;
     let (api, id) = (server.api()?, server.process.id());
     let idle = memory(id)?;
@@ -93,6 +95,8 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     wait_until("one message to be searchable", Duration::from_secs(60), || Ok(api.count("canhone")? == 1))?;
     let searchable_one = one.elapsed();
 
+    let paced = Paced::measure(&server, load, count / searchable.as_secs_f64() / 2.0)?;
+
     let stats = api.get("/api/v1/overview", &[])?;
     let stored = stats["store"]["bytes"].as_f64().unwrap_or_default();
     let journal = api.metric("canh_journal_bytes")?;
@@ -109,10 +113,63 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
         Row::new("the same, per CPU-second of the server", "events/s", count / cpu_all),
         Row::new("planted attack to alert in the API, idle server", "ms", finding.as_secs_f64() * 1_000.0),
         Row::new("one message to searchable, idle server", "ms", searchable_one.as_secs_f64() * 1_000.0),
+        Row::new("receipt to stored finding, half load, median", "ms", paced.median * 1_000.0),
+        Row::new("receipt to stored finding, half load, p99", "ms", paced.p99 * 1_000.0),
         Row::new("anonymous memory, idle", "MiB", mib(idle.anonymous)),
         Row::new("anonymous memory, peak under load", "MiB", mib(peak.anonymous)),
         Row::new("event store on disk", "B/event", stored / count),
         Row::new("journal on disk", "B/event", journal / count),
         Row::new("the messages themselves", "B/event", load.bytes.len() as f64 / count),
     ])
+}
+
+/// From receipt to the finding on disk, while messages come at half the rate at which all of them become searchable.
+struct Paced {
+    /// Seconds.
+    median: f64,
+    p99: f64,
+}
+
+impl Paced {
+    const SECONDS: u32 = 10;
+
+    fn measure(server: &Server, load: &Load, per_second: f64) -> anyhow::Result<Self> {
+        let api = server.api()?;
+        let (before, findings) = (buckets(&api)?, api.metric("canh_detection_findings_total")?);
+        let markers = load.send_paced(server.ports.syslog_tcp, per_second, Self::SECONDS)?;
+        wait_until("the markers to be found", Duration::from_secs(60), || {
+            Ok(api.metric("canh_detection_findings_total")? >= findings + f64::from(markers))
+        })?;
+        let counts: Vec<(f64, f64)> = buckets(&api)?
+            .into_iter()
+            .zip(before)
+            .map(|((limit, after), (_, before))| (limit, after - before))
+            .collect();
+        Ok(Self { median: quantile(&counts, 0.5), p99: quantile(&counts, 0.99) })
+    }
+}
+
+/// Upper limits of the histogram of findings, in seconds, and how many were at most that late.
+fn buckets(api: &Api) -> anyhow::Result<Vec<(f64, f64)>> {
+    let (_, body) = api.request("/metrics", &[])?;
+    let bucket = |line: &str| {
+        let (limit, count) = line.strip_prefix("canh_finding_latency_seconds_bucket{le=\"")?.split_once("\"} ")?;
+        Some((limit.parse().ok()?, count.parse().ok()?))
+    };
+    Ok(body.lines().filter_map(bucket).collect())
+}
+
+/// Between the limits of a bucket in proportion, as Prometheus does it.
+fn quantile(buckets: &[(f64, f64)], wanted: f64) -> f64 {
+    let total = buckets.last().map_or(0.0, |(_, count)| *count);
+    let rank = wanted * total;
+    let (mut low, mut below) = (0.0, 0.0);
+    for (limit, count) in buckets {
+        if *count >= rank {
+            let share = if *count > below { (rank - below) / (count - below) } else { 1.0 };
+            return if limit.is_finite() { low + (limit - low) * share } else { low };
+        }
+        (low, below) = (*limit, *count);
+    }
+    low
 }
