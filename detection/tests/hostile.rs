@@ -127,3 +127,44 @@ fn no_reader_panics() {
         assert!(done.is_ok(), "{name}: {done:?}");
     }
 }
+
+/// Whoever may send lines chooses their log source. Kinds without end must not take memory without end, and every rule that
+/// wants an event must see it, whichever others do.
+#[test]
+fn log_sources_that_nobody_has() {
+    const KINDS: usize = 11;
+    let rules: Vec<String> = (0..KINDS)
+        .map(|kind| {
+            // The first item is the same in all of them.
+            format!(
+                "title: t{kind}\nid: t{kind}\nlogsource: {{category: c{kind}}}\ndetection:\n  s: {{k: x}}\n  \
+                 t: {{f|contains: 'needle{kind}'}}\n  condition: s or t\n"
+            )
+        })
+        .collect();
+    let mut engine = Engine::new(RuleSet::from_text("rules.yml", &rules.join("---\n")), EngineConfig::default());
+    assert_eq!(engine.problems(), []);
+    for kinds in 0..1_usize << KINDS {
+        let wanted: Vec<usize> = (0..KINDS).filter(|kind| kinds >> kind & 1 == 1).collect();
+        for (attrs, expected) in [
+            (vec![("k".to_owned(), Value::from("X"))], wanted.clone()),
+            (
+                vec![("f".to_owned(), Value::from("a Needle7 b"))],
+                wanted.iter().copied().filter(|kind| *kind == 7).collect(),
+            ),
+            (vec![("k".to_owned(), Value::from("y"))], Vec::new()),
+        ] {
+            let mut event = event(attrs);
+            event.logsource.categories.extend(wanted.iter().map(|kind| format!("c{kind}").into()));
+            let mut found = Vec::new();
+            engine.evaluate(&EventBatch { position: Position::START, events: vec![event] }, &mut found);
+            let mut found: Vec<String> = found.iter().map(|finding| finding.rule.id.to_string()).collect();
+            found.sort();
+            let mut expected: Vec<String> = expected.iter().map(|kind| format!("t{kind}")).collect();
+            expected.sort();
+            assert_eq!(found, expected, "{kinds:b}");
+        }
+    }
+    // Two items in each rule, one of them shared; without a bound there would be thousands.
+    assert!(engine.index_items() <= (4 + 2) * (KINDS + 1), "{} items in indexes", engine.index_items());
+}

@@ -212,7 +212,7 @@ impl Table {
     /// The single values of a slot; for [`KEYWORDS`] those of the whole event.
     pub(crate) fn values<'e>(&self, slot: Slot, event: &'e Event) -> SmallVec<[&'e Value; 1]> {
         let mut values = if slot == KEYWORDS {
-            keyword_values(event)
+            with_words(event).flat_map(scalars).filter(|value| matches!(value, Value::Text(_))).collect()
         } else {
             self.value(slot, event).map(scalars).unwrap_or_default()
         };
@@ -224,10 +224,7 @@ impl Table {
     /// source wrote them, all others in lower case.
     pub(crate) fn each_text(&mut self, slot: Slot, event: &Event, mut each: impl FnMut(&str)) {
         if slot == KEYWORDS {
-            for (_, value) in event.attrs.iter().filter(|(name, _)| !name.starts_with('_')) {
-                self.each_word_of(value, &mut each);
-            }
-            for (_, value) in event.fields.iter().filter(|(field, _)| holds_words_of_the_source(*field)) {
+            for value in with_words(event) {
                 self.each_word_of(value, &mut each);
             }
             if event.attrs.is_empty() {
@@ -328,14 +325,12 @@ impl Table {
     }
 }
 
-/// Texts that a keyword may be in: every text that the source sent, except under names that begin with `_`, and the
+/// Values with texts that a keyword may be in: what the source sent, except under names that begin with `_`, and the
 /// catalogue fields that hold words of the source. An event without attributes has its raw text besides.
-fn keyword_values(event: &Event) -> SmallVec<[&Value; 1]> {
+fn with_words(event: &Event) -> impl Iterator<Item = &Value> {
     let attrs = event.attrs.iter().filter(|(name, _)| !name.starts_with('_')).map(|(_, value)| value);
     let fields = event.fields.iter().filter(|(field, _)| holds_words_of_the_source(*field)).map(|(_, value)| value);
-    let mut values: SmallVec<[&Value; 1]> = attrs.chain(fields).flat_map(scalars).collect();
-    values.retain(|value| matches!(value, Value::Text(_)));
-    values
+    attrs.chain(fields)
 }
 
 /// The others are chosen by the normaliser, for example `failure`; a keyword must not find what nobody sent.

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use canh_schema::Event;
 use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
 
 use super::fields::{KEYWORDS, Slot, Table};
 use super::literals::{Literals, LiteralsBuilder, Mark};
 use super::program::{Program, Verdicts};
 
-/// Different sets of groups that have an index of their own. Log sources that a sender makes up combine the groups that
-/// there are, so this is reached only by somebody who tries.
-const INDEXES_MAX: usize = 512;
+/// How many times the items of the program the indexes over several groups may have together. Events of a few dozen kinds need
+/// less than twice; log sources that a sender makes up could combine groups without end.
+const ITEMS_TIMES_MAX: usize = 4;
 
 /// The literals of the rules of some groups.
 #[derive(Debug, Default)]
@@ -43,10 +44,7 @@ impl Index {
         let groups = groups.iter().filter_map(|group| program.groups.get(*group as usize));
         let rules: Vec<u32> = groups.flat_map(|group| group.rules.iter().copied()).collect();
         // Every item of every rule, because one that the index does not find does not hold.
-        let mut items: Vec<u32> = Vec::new();
-        rules.iter().for_each(|rule| program.items_of(*rule, &mut items));
-        items.sort_unstable();
-        items.dedup();
+        let items = program.items_of_rules(&rules);
         let number_of = |item: &u32| items.binary_search(item).ok();
 
         let mut announces: Vec<Vec<u32>> = vec![Vec::new(); items.len()];
@@ -83,6 +81,7 @@ impl Index {
     /// Looks for the literals in the fields of the event in `table`. Afterwards `verdicts` knows which items hold by that
     /// alone, which may hold, and which rules are worth looking at.
     pub(super) fn announce(&self, event: &Event, table: &mut Table, verdicts: &mut Verdicts) {
+        verdicts.begin_part(self.items.len());
         if self.by_slot.first().is_some_and(|number| *number > 0) {
             self.scan(KEYWORDS, event, table, verdicts);
         }
@@ -97,9 +96,10 @@ impl Index {
         let number = self.by_slot.get(slot as usize).copied().unwrap_or(0) as usize;
         let Some(literals) = number.checked_sub(1).and_then(|number| self.literals.get(number)) else { return };
         table.each_text(slot, event, |text| {
-            literals.scan(text.as_bytes(), |Mark { item, sure }| {
-                let Announced { item, begin, end } = self.items[item as usize];
-                if verdicts.announce(item, sure) {
+            literals.scan(text.as_bytes(), |Mark { item: number, sure }| {
+                let Announced { item, begin, end } = self.items[number as usize];
+                verdicts.announce(item, sure);
+                if verdicts.is_news(number) {
                     self.rules[begin as usize..end as usize].iter().for_each(|rule| verdicts.add_candidate(*rule));
                 }
             });
@@ -112,26 +112,55 @@ fn place(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
+/// Rules of one kind of events are looked for in one index or, if no more may be made over several groups, in one for each
+/// group.
+pub(crate) type Parts = SmallVec<[Arc<Index>; 1]>;
+
 /// The indexes that were needed so far. They are made when the first event of a kind comes, so that rules for systems that
 /// nobody has cost neither time nor memory.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
-    made: Mutex<FxHashMap<Box<[u32]>, Arc<Index>>>,
+    made: Mutex<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    by_groups: FxHashMap<Box<[u32]>, Arc<Index>>,
+    /// Items of those over several groups.
+    items: usize,
 }
 
 impl Indexes {
-    /// The index over the rules of these groups.
-    pub(crate) fn get(&self, program: &Program, groups: &[u32], slots: usize) -> Arc<Index> {
+    /// Items in all indexes together.
+    pub(crate) fn items(&self) -> usize {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.by_groups.values().map(|index| index.items.len()).sum()
+    }
+
+    /// What the rules of these groups are looked for in.
+    pub(crate) fn get(&self, program: &Program, groups: &[u32], slots: usize) -> Parts {
         // Nothing that is left half done can be seen in the map, so a panic of another thread does not matter.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = made.get(groups) {
-            return Arc::clone(index);
+        if let Some(index) = made.by_groups.get(groups) {
+            return smallvec![Arc::clone(index)];
         }
-        let index = Arc::new(Index::new(program, groups, slots));
-        if made.len() >= INDEXES_MAX {
-            made.clear();
+        // A little too many, because groups share items, and known before anything is made.
+        let items: usize =
+            groups.iter().filter_map(|group| program.groups.get(*group as usize)).map(|group| group.items).sum();
+        let room = (program.items.len() * ITEMS_TIMES_MAX).saturating_sub(made.items);
+        if groups.len() > 1 && items > room {
+            return groups.iter().map(|group| made.index(program, &[*group], slots)).collect();
         }
-        made.insert(groups.into(), Arc::clone(&index));
-        index
+        if groups.len() > 1 {
+            made.items += items;
+        }
+        smallvec![made.index(program, groups, slots)]
+    }
+}
+
+impl Made {
+    fn index(&mut self, program: &Program, groups: &[u32], slots: usize) -> Arc<Index> {
+        let make = || Arc::new(Index::new(program, groups, slots));
+        Arc::clone(self.by_groups.entry(groups.into()).or_insert_with(make))
     }
 }

@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
 use super::fields::{FieldNames, Profile, Table};
-use super::index::{Index, Indexes};
+use super::index::{Indexes, Parts};
 use super::program::{Program, Verdicts};
 use crate::rule::RuleSource;
 
@@ -36,8 +36,8 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Plan {
     profile: Profile,
-    /// `None` if no rule wants them.
-    index: Option<Arc<Index>>,
+    /// Nothing if no rule wants them.
+    indexes: Parts,
 }
 
 /// The scratch memory of one thread. Kept between events so that nothing is allocated for each.
@@ -65,7 +65,7 @@ impl Look {
     /// Finds the fields of an event; the table is that of this event afterwards.
     pub(super) fn load(&mut self, matcher: &Matcher, event: &Event) -> Arc<Plan> {
         let plan = self.plan(matcher, &event.logsource);
-        if plan.index.is_some() {
+        if !plan.indexes.is_empty() {
             self.table.load(event, &plan.profile);
         }
         plan
@@ -80,9 +80,12 @@ impl Look {
     /// Appends the rules that hold for the event. The table is that of this event afterwards.
     pub(super) fn holding(&mut self, matcher: &Matcher, event: &Event, out: &mut Vec<Held>) {
         let plan = self.load(matcher, event);
-        let Some(index) = &plan.index else { return };
+        if plan.indexes.is_empty() {
+            return;
+        }
         let held = |rule, root| out.push(Held { rule, root });
-        matcher.program.evaluate(index, event, &mut self.table, &mut self.verdicts, &mut self.looked_at, held);
+        let indexes = &plan.indexes;
+        matcher.program.evaluate(indexes, event, &mut self.table, &mut self.verdicts, &mut self.looked_at, held);
     }
 
     /// Which rules an event of this log source goes to, and under which names its fields are.
@@ -99,8 +102,9 @@ impl Look {
                     .filter_map(|(index, group)| fits(&group.source, source).then_some(index))
                     .collect();
                 let slots = matcher.names.len();
-                let index = (!groups.is_empty()).then(|| matcher.indexes.get(program, &groups, slots));
-                let plan = Arc::new(Plan { profile: Profile::new(&matcher.names, source), index });
+                let indexes =
+                    if groups.is_empty() { Parts::new() } else { matcher.indexes.get(program, &groups, slots) };
+                let plan = Arc::new(Plan { profile: Profile::new(&matcher.names, source), indexes });
                 if self.plans.len() >= PLANS_MAX {
                     self.plans.clear();
                 }

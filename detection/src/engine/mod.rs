@@ -220,6 +220,11 @@ impl Engine {
         raised.map(|claim| IndicatorClaim { event: claim.event, value: claim.value }).collect()
     }
 
+    /// How much the indexes hold that were made for the kinds of events that came, in items. It is bounded.
+    pub fn index_items(&self) -> usize {
+        self.matcher.indexes.items()
+    }
+
     /// Rules over single events that hold for this one. Changes no memory and no counts.
     pub fn holding(&mut self, event: &Event) -> Vec<RuleId> {
         let mut held = Vec::new();

@@ -4,6 +4,7 @@
 mod builder;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use canh_schema::{Event, Value};
 use compact_str::CompactString;
@@ -33,6 +34,8 @@ pub(crate) struct Group {
     pub source: RuleSource,
     /// Their places in the program.
     pub rules: Vec<u32>,
+    /// Different items that they compare.
+    pub items: usize,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,9 @@ pub(crate) struct Verdicts {
     items: Vec<(u32, State)>,
     rules: Vec<u32>,
     candidates: Vec<u32>,
+    /// Which index is looked through, and by its items whether they were announced by it.
+    part: u32,
+    announced: Vec<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,15 +132,31 @@ impl Verdicts {
         self.items[item as usize] = (self.round, state);
     }
 
-    /// The index found a literal of the item; that alone is enough if `sure`. Answers whether this is news.
-    pub(super) fn announce(&mut self, item: u32, sure: bool) -> bool {
+    /// Another index is looked through now. Items may be in several, and each announces rules of its own.
+    pub(super) fn begin_part(&mut self, items: usize) {
+        if self.announced.len() < items {
+            self.announced.resize(items, 0);
+        }
+        self.part = self.part.wrapping_add(1);
+        if self.part == 0 {
+            self.announced.iter_mut().for_each(|part| *part = 0);
+            self.part = 1;
+        }
+    }
+
+    /// An index found a literal of the item; that alone is enough if `sure`.
+    pub(super) fn announce(&mut self, item: u32, sure: bool) {
         let before = self.state(item);
         if sure && before != Some(State::True) {
             self.set(item, State::True);
         } else if before.is_none() {
             self.set(item, State::Announced);
         }
-        before.is_none()
+    }
+
+    /// Whether this index has not announced the item of this number before.
+    pub(super) fn is_news(&mut self, number: u32) -> bool {
+        std::mem::replace(&mut self.announced[number as usize], self.part) != self.part
     }
 
     pub(super) fn add_candidate(&mut self, rule: u32) {
@@ -147,11 +169,11 @@ impl Verdicts {
 }
 
 impl Program {
-    /// Calls `fires` with each rule of the index that holds for the event in `table` and the root of its condition; counts
+    /// Calls `fires` with each rule of the indexes that holds for the event in `table` and the root of its condition; counts
     /// the rules looked at.
     pub(crate) fn evaluate(
         &self,
-        index: &Index,
+        indexes: &[Arc<Index>],
         event: &Event,
         table: &mut Table,
         verdicts: &mut Verdicts,
@@ -159,7 +181,7 @@ impl Program {
         mut fires: impl FnMut(u32, u32),
     ) {
         verdicts.begin(self.items.len(), self.rules.len());
-        index.announce(event, table, verdicts);
+        indexes.iter().for_each(|index| index.announce(event, table, verdicts));
         *looked_at += verdicts.candidates.len() as u64;
         for place in 0..verdicts.candidates.len() {
             let rule = &self.rules[verdicts.candidates[place] as usize];
@@ -181,9 +203,10 @@ impl Program {
         Condition { program: self, root }
     }
 
-    /// Appends the items that the rule at this place compares.
-    pub(super) fn items_of(&self, rule: u32, out: &mut Vec<u32>) {
-        let mut waiting = vec![self.rules[rule as usize].root];
+    /// Every item that the rules at these places compare, in order and once.
+    pub(super) fn items_of_rules(&self, rules: &[u32]) -> Vec<u32> {
+        let mut out = Vec::new();
+        let mut waiting: Vec<u32> = rules.iter().map(|rule| self.rules[*rule as usize].root).collect();
         while let Some(node) = waiting.pop() {
             match self.nodes[node as usize] {
                 Node::Leaf(leaf) => out.push(self.leaves[leaf as usize].item),
@@ -193,6 +216,9 @@ impl Program {
                 }
             }
         }
+        out.sort_unstable();
+        out.dedup();
+        out
     }
 
     fn children(&self, begin: u32, end: u32) -> &[u32] {

@@ -112,11 +112,12 @@ impl Kept {
         self.write(PROGRESS, &serde_json::to_vec(&progress)?)
     }
 
-    /// These have been hunted for.
-    pub(super) fn finish(&self, new: &HashSet<u64>) -> anyhow::Result<()> {
+    /// These have been hunted for. `listed` says which are in a list, if it has to be known.
+    pub(super) fn finish(&self, new: &HashSet<u64>, listed: impl FnOnce() -> HashSet<u64>) -> anyhow::Result<()> {
         let mut known = self.known()?;
         if known.len() + new.len() > KNOWN_MAX {
-            known.clear();
+            let listed = listed();
+            known.retain(|one| listed.contains(one));
         }
         known.extend(new);
         self.write_numbers(KNOWN, &known)?;
@@ -171,7 +172,7 @@ mod tests {
         kept.progress(&job).expect("written");
         let back = kept.job().expect("read").expect("it is there");
         assert_eq!((back.new, back.before, back.events, back.to), (new.clone(), job.before, 500, job.to));
-        kept.finish(&new).expect("written");
+        kept.finish(&new, HashSet::new).expect("written");
         assert!(kept.job().expect("read").is_none());
         assert_eq!(kept.known().expect("read"), new);
         fs::write(dir.path().join(DIRECTORY).join(PROGRESS), "torn").expect("written");

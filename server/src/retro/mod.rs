@@ -199,7 +199,7 @@ impl Hunter {
                 () = tokio::time::sleep(rest) => (),
             }
         }
-        self.kept.finish(&task.new)?;
+        self.kept.finish(&task.new, || task.set.iter().map(|indicator| fingerprint(&indicator)).collect())?;
         self.metrics.hunts.inc();
         info!(
             indicators = task.new.len(),

@@ -51,7 +51,7 @@ impl ProgramBuilder {
         let root = self.condition(&event_rule.condition, &selections);
         let groups = &mut self.program.groups;
         let group = *self.groups.entry(event_rule.source.clone()).or_insert_with(|| {
-            groups.push(Group { source: event_rule.source.clone(), rules: Vec::new() });
+            groups.push(Group { source: event_rule.source.clone(), rules: Vec::new(), items: 0 });
             place(groups.len() - 1)
         });
         self.program.groups[group as usize].rules.push(place(self.program.rules.len()));
@@ -62,6 +62,9 @@ impl ProgramBuilder {
         for index in 0..self.program.rules.len() {
             let announced_by = self.required(self.program.rules[index].root).map(|(_, items)| items.into());
             self.program.rules[index].announced_by = announced_by;
+        }
+        for index in 0..self.program.groups.len() {
+            self.program.groups[index].items = self.program.items_of_rules(&self.program.groups[index].rules).len();
         }
         self.program.nodes.shrink_to_fit();
         self.program.children.shrink_to_fit();
