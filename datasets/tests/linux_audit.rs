@@ -11,7 +11,18 @@ use canh_schema::Timestamp;
 use support::{engine, events, findings, rules, shared};
 
 /// File, rule, findings, and what in the records makes it hold.
-const VERDICTS: &[(&str, &str, usize, &str)] = &[];
+const VERDICTS: &[(&str, &str, usize, &str)] = &[
+    ("auparse_testdata_audit-rhel7.log", "Creation Of An User Account", 1, "a record ADD_USER of useradd"),
+    ("auparse_testdata_audit-rhel7.log", "Linux Keylogging with Pam.d", 3, "one record TTY and two USER_TTY"),
+    (
+        "sh_arp_cache_2020-11-10074812.log",
+        "Linux Remote System Discovery",
+        1,
+        "`arp -a`; needs SYSCALL and EXECVE joined",
+    ),
+    ("sh_binary_padding_dd_2020-11-10081941.log", "Binary Padding - Linux", 1, "`dd if=/dev/zero bs=1 count=1`"),
+    ("sh_binary_padding_dd_2020-11-10081941.log", "Overwriting the File with Dev Zero or Null", 1, "the same"),
+];
 
 #[test]
 fn verdicts_over_raw_audit_records() {
