@@ -133,11 +133,29 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Bytes of a file, for the fuzzer.
+/// Bytes of a file, and the same bytes as the inside of its only chunk, for the fuzzer.
 pub(crate) fn fuzz(bytes: &[u8]) {
-    if let Ok(file) = EvtxFile::open(std::io::Cursor::new(bytes)) {
-        file.read(|_| ControlFlow::Continue(()));
-    }
+    let read = |file: &[u8]| {
+        if let Ok(file) = EvtxFile::open(std::io::Cursor::new(file)) {
+            file.read(|_| ControlFlow::Continue(()));
+        }
+    };
+    read(bytes);
+    let mut whole = head();
+    whole.extend_from_slice(b"ElfChnk\0");
+    whole.extend(bytes.iter().copied().chain(std::iter::repeat(0)).take(CHUNK_LEN as usize - 8));
+    read(&whole);
+}
+
+/// A head with the right magic and version. Its checksum is not asked for.
+fn head() -> Vec<u8> {
+    let mut head = vec![0; HEAD_LEN as usize];
+    head[..8].copy_from_slice(b"ElfFile\0");
+    head[32..36].copy_from_slice(&128_u32.to_le_bytes());
+    head[36..38].copy_from_slice(&1_u16.to_le_bytes());
+    head[38..40].copy_from_slice(&3_u16.to_le_bytes());
+    head[40..42].copy_from_slice(&4_096_u16.to_le_bytes());
+    head
 }
 
 #[cfg(test)]
@@ -146,24 +164,10 @@ mod tests {
 
     use super::*;
 
-    /// A head with the right magic and checksum, and what follows it.
     fn file(rest: &[u8]) -> Vec<u8> {
-        let mut head = vec![0; 4_096];
-        head[..8].copy_from_slice(b"ElfFile\0");
-        head[32..36].copy_from_slice(&128_u32.to_le_bytes());
-        head[36..38].copy_from_slice(&1_u16.to_le_bytes());
-        head[38..40].copy_from_slice(&3_u16.to_le_bytes());
-        head[40..42].copy_from_slice(&4_096_u16.to_le_bytes());
-        let sum = crc32(&head[..120]);
-        head[124..128].copy_from_slice(&sum.to_le_bytes());
-        head.extend_from_slice(rest);
-        head
-    }
-
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(!0, |sum, byte| {
-            (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg()))
-        })
+        let mut file = head();
+        file.extend_from_slice(rest);
+        file
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use crate::tree;
 
 /// Longest input that is tried, in bytes, and the longest time that one may take, in seconds.
-const INPUT_LEN_MAX: u32 = 65_536;
+const INPUT_LEN_MAX: u32 = 131_072;
 const INPUT_TIME_MAX: u32 = 10;
 /// Most memory, in MiB.
 const MEMORY_MAX: u32 = 2_048;
