@@ -1,6 +1,7 @@
 //! The scenario against the shipped rules, without the network: what is ordinary stays quiet, the log part of the
 //! attack is found, for more than one seed. The packets are judged by the black-box tests.
 
+#[allow(dead_code, reason = "each test uses a part")]
 mod support;
 
 use std::collections::BTreeSet;

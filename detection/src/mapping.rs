@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::rule::{Detection, RuleSource, Selection};
 
 /// Goes into every finding's proof, so that an old one can be checked with the table of its day.
-pub const MAPPING_VERSION: u32 = 1;
+pub const MAPPING_VERSION: u32 = 2;
 
 /// The field names of one log source. A dimension that is `None` is free.
 #[derive(Debug)]
@@ -162,6 +162,73 @@ const AUTH: &[(&str, &[&str])] = &[
     ("USER", &["user.target.name"]),
 ];
 
+/// The API server writes what was asked for below `requestObject`; public rules name the last part alone.
+const KUBERNETES: &[(&str, &[&str])] = &[
+    ("apiGroup", &["objectRef.apiGroup"]),
+    (
+        "hostPath",
+        &["requestObject.spec.volumes.hostPath.path", "requestObject.spec.template.spec.volumes.hostPath.path"],
+    ),
+    (
+        "capabilities",
+        &[
+            "requestObject.spec.containers.securityContext.capabilities.add",
+            "requestObject.spec.template.spec.containers.securityContext.capabilities.add",
+        ],
+    ),
+];
+
+/// Public rules for Azure use the names of the portal and of its tables; diagnostic settings write those at the right.
+const AZURE_ACTIVITY: &[(&str, &[&str])] =
+    &[("OperationNameValue", &["operationName"]), ("CategoryValue", &["category"]), ("ResourceId", &["resourceId"])];
+
+const AZURE_SIGN_IN: &[(&str, &[&str])] = &[
+    ("ResultType", &["resultType", "properties.status.errorCode"]),
+    ("ResultDescription", &["resultDescription", "properties.status.failureReason"]),
+    ("Resultdescription", &["resultDescription", "properties.status.failureReason"]),
+    ("Status", &["event.outcome"]),
+    ("AuthenticationRequirement", &["properties.authenticationRequirement"]),
+    ("RiskState", &["properties.riskState"]),
+    ("DeviceDetail.trusttype", &["properties.deviceDetail.trustType"]),
+    ("DeviceDetail.deviceId", &["properties.deviceDetail.deviceId"]),
+    ("DeviceDetail.isCompliant", &["properties.deviceDetail.isCompliant"]),
+    ("NetworkLocationDetails", &["properties.networkLocationDetails"]),
+    ("ResourceDisplayName", &["properties.resourceDisplayName"]),
+    ("conditionalAccessStatus", &["properties.conditionalAccessStatus"]),
+    ("ClientApp", &["properties.clientAppUsed"]),
+    ("Username", &["properties.userPrincipalName"]),
+    ("userAgent", &["properties.userAgent"]),
+    ("homeTenantId", &["properties.homeTenantId"]),
+    ("resourceTenantId", &["properties.resourceTenantId"]),
+    ("properties.message", &["properties.authenticationProtocol"]),
+];
+
+const AZURE_AUDIT: &[(&str, &[&str])] = &[
+    ("Category", &["properties.category"]),
+    ("OperationName", &["operationName", "properties.activityDisplayName"]),
+    ("ActivityDisplayName", &["properties.activityDisplayName", "operationName"]),
+    ("ActivityType", &["properties.activityDisplayName", "operationName"]),
+    ("activityType", &["properties.activityDisplayName", "operationName"]),
+    ("properties.message", &["operationName", "properties.activityDisplayName"]),
+    ("LoggedByService", &["properties.loggedByService"]),
+    ("Status", &["properties.result", "event.outcome"]),
+    ("failure_status_reason", &["properties.resultReason"]),
+    ("properties.initiatedBy", &["properties.initiatedBy.user.userPrincipalName"]),
+    ("Initiatedby", &["properties.initiatedBy.user.userPrincipalName"]),
+    ("Initiatied.By", &["properties.initiatedBy.user.userPrincipalName"]),
+    ("Target", &["properties.targetResources.userPrincipalName"]),
+    ("targetResources.type", &["properties.targetResources.type"]),
+    ("TargetResources", &["properties.targetResources.modifiedProperties.newValue"]),
+    ("properties.targetResources", &["properties.targetResources.modifiedProperties.newValue"]),
+    ("TargetResources.modifiedProperties", &["properties.targetResources.modifiedProperties.displayName"]),
+    ("TargetResources.modifiedProperties.newValue", &["properties.targetResources.modifiedProperties.newValue"]),
+    ("TargetResources.ModifiedProperties.DisplayName", &["properties.targetResources.modifiedProperties.displayName"]),
+    ("TargetResources.ModifiedProperties.NewValue", &["properties.targetResources.modifiedProperties.newValue"]),
+    ("additionalDetails.additionalInfo", &["properties.additionalDetails.value"]),
+];
+
+const AZURE_RISK: &[(&str, &[&str])] = &[("riskEventType", &["properties.riskEventType"])];
+
 /// Every log source with field names of its own. An event takes the names of all mappings that fit it.
 pub static MAPPINGS: &[Mapping] = &[
     // Security 4688 says the same as Sysmon 1 in other words (SigmaHQ, tests/thor.yml).
@@ -208,6 +275,11 @@ pub static MAPPINGS: &[Mapping] = &[
     ])
     .product("zeek")
     .service("http"),
+    open(KUBERNETES).product("kubernetes").service("audit"),
+    open(AZURE_ACTIVITY).product("azure").service("activitylogs"),
+    open(AZURE_SIGN_IN).product("azure").service("signinlogs"),
+    open(AZURE_AUDIT).product("azure").service("auditlogs"),
+    open(AZURE_RISK).product("azure").service("riskdetection"),
     open(FIREWALL).category("firewall"),
     open(FIREWALL).service("netflow"),
     // What Canh itself sees (flows, DNS, TLS, HTTP, metrics) has catalogue names and those listed here.

@@ -12,6 +12,7 @@ Examples:
   canh hunt 'failed password source.ip:198.51.100.0/24' --since 24h
   canh hunt 'event.outcome:failure' --json | jq -r '.fields[\"source.ip\"]' | sort | uniq -c
   canh tail 'service:sshd'
+  canh import evidence/ --rules rules/
   canh rules check rules/
   canh rules test rules/ --mutate
   canh ioc check /etc/canh/indicators
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Play the demo scenario against the running server
     Demo(DemoArgs),
+    /// Read event log files of Windows (*.evtx) once: into the server, or judged here
+    Import(crate::import::FilesArgs),
     /// Search events; the newest last, or as JSON lines with the newest first
     Hunt(HuntArgs),
     /// Follow events as they arrive

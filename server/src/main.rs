@@ -10,6 +10,7 @@ mod doctor;
 mod doors;
 mod health;
 mod hunt;
+mod import;
 mod index;
 mod indicator_rules;
 mod indicators;
@@ -62,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(&args)?,
         Command::Demo(args) => demo::run(&args)?,
+        Command::Import(args) => return Ok(verdict(import::run(&args)?)),
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
         Command::Rules(RulesCommand::Check { paths, pipelines }) => {

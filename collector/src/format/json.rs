@@ -56,6 +56,9 @@ pub(crate) mod mark {
     pub(crate) const ZEEK_PATH: u32 = 1 << 10;
     pub(crate) const ZEEK_STREAM: u32 = 1 << 11;
     pub(crate) const ZEEK_TIME: u32 = 1 << 12;
+    pub(crate) const API_VERSION: u32 = 1 << 13;
+    pub(crate) const AZURE_RESOURCE: u32 = 1 << 14;
+    pub(crate) const AZURE_OPERATION: u32 = 1 << 15;
 
     pub(super) const NAMES: &[(&str, u32)] = &[
         ("Channel", CHANNEL),
@@ -80,6 +83,9 @@ pub(crate) mod mark {
         ("@stream", ZEEK_STREAM),
         ("ts", ZEEK_TIME),
         ("@proc", ZEEK_TIME),
+        ("apiVersion", API_VERSION),
+        ("resourceId", AZURE_RESOURCE),
+        ("operationName", AZURE_OPERATION),
     ];
 }
 

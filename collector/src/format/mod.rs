@@ -2,12 +2,14 @@
 //! `source`; a format hands over to it.
 
 mod apache_error;
+mod azure;
 mod clock;
 mod evtx;
 mod flow;
 mod identity;
 mod journald_json;
 mod json;
+mod kubernetes_audit;
 mod metric;
 mod mysql;
 mod nginx_error;
@@ -65,6 +67,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &flow::Flow,
     &metric::Metric,
     &zeek_json::ZeekJson,
+    &kubernetes_audit::KubernetesAudit,
+    &azure::Azure,
     &json::JsonObject,
     &web_access::WebAccess,
     &plain::Plain,
@@ -158,6 +162,8 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "flow": flow::Flow,
         "metric": metric::Metric,
         "zeek_json": zeek_json::ZeekJson,
+        "kubernetes_audit": kubernetes_audit::KubernetesAudit,
+        "azure": azure::Azure,
         "json": json::JsonObject,
         "web_access": web_access::WebAccess,
         "plain": plain::Plain,
@@ -174,6 +180,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "cas": identity::Cas,
     };
     targets.push(("batch", fuzz_batch));
+    targets.push(("evtx_file", crate::evtx_file::fuzz));
     targets
 }
 

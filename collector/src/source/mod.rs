@@ -28,8 +28,10 @@ mod windows_channels;
 mod windows_events;
 
 pub(crate) mod auditd;
+pub(crate) mod azure;
 pub(crate) mod flow;
 pub(crate) mod generic;
+pub(crate) mod kubernetes;
 pub(crate) mod metric;
 pub(crate) mod mysql;
 pub(crate) mod oracle;

@@ -1,5 +1,7 @@
 //! From text to findings as in production, inside one process: envelope, decode, detect.
 
+pub(crate) mod shared;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
