@@ -27,7 +27,7 @@ pub struct Mutant {
 /// - each selection, each line of a selection and each part of the condition taken as always or as never true,
 /// - each value of a list left out, and `all` taken off,
 /// - each limit of a correlation moved by one to both sides, its time halved and doubled, each of its fields and rules
-///   left out, its order ignored; likewise the time, groups and fields of a behaviour rule,
+///   left out, its order ignored; likewise the time, groups and fields of a behaviour rule, whose limits are halved and doubled,
 /// - each type, list and field of an indicator rule left out or not asked for, its confidence moved by one.
 ///
 /// What would be the same as another change, or could not run, is left out.
@@ -218,15 +218,57 @@ fn behaviour_mutants(behaviour: &Behaviour, add: &mut impl FnMut(String, Behavio
         indicator_mutants(behaviour, types, confidence, &mut change);
         return;
     }
-    for (factor, word) in [(0.5, "halved"), (2.0, "doubled")] {
+    for (factor, word) in FACTORS {
         change(format!("timespan {word}"), &|changed| changed.timespan = changed.timespan.mul_f64(factor));
     }
+    limit_mutants(&behaviour.kind, &mut |what, kind| change(what, &|changed| changed.kind = kind));
     for (index, name) in behaviour.group_by.iter().enumerate() {
         change(format!("not grouped by `{name}`"), &|changed| drop(changed.group_by.remove(index)));
     }
     if behaviour.fields.len() > 1 {
         for (index, name) in behaviour.fields.iter().enumerate() {
             change(format!("without the field `{name}`"), &|changed| drop(changed.fields.remove(index)));
+        }
+    }
+}
+
+/// What a time or a limit is multiplied with.
+const FACTORS: [(f64, &str); 2] = [(0.5, "halved"), (2.0, "doubled")];
+
+/// Each number of a behaviour halved and doubled. What is left at its default counts as well: it decides just the same.
+fn limit_mutants(kind: &BehaviourKind, add: &mut impl FnMut(String, BehaviourKind)) {
+    for (factor, word) in FACTORS {
+        let mut change = |name: &str, kind| add(format!("{name} {word}"), kind);
+        match *kind {
+            BehaviourKind::NewTerms { learning } if !learning.is_zero() => {
+                change("learning", BehaviourKind::NewTerms { learning: learning.mul_f64(factor) });
+            }
+            BehaviourKind::Baseline { deviations, minimum, weeks, side } => {
+                let baseline =
+                    |deviations, minimum, weeks| BehaviourKind::Baseline { deviations, minimum, weeks, side };
+                change("deviations", baseline(deviations * factor, minimum, weeks));
+                if minimum > 0.0 {
+                    change("minimum", baseline(deviations, minimum * factor, weeks));
+                }
+                let moved = (f64::from(weeks) * factor) as u32;
+                if moved > 0 {
+                    change("weeks", baseline(deviations, minimum, moved));
+                }
+            }
+            BehaviourKind::RareValue { percent, minimum } => {
+                change("percent", BehaviourKind::RareValue { percent: percent * factor, minimum });
+                let moved = minimum as f64 * factor;
+                // One of fewer than these is more than the percentage anyway.
+                let least = 100.0 / percent;
+                if moved.max(least) != (minimum as f64).max(least) {
+                    change("minimum", BehaviourKind::RareValue { percent, minimum: moved as u64 });
+                }
+            }
+            BehaviourKind::ImpossibleTravel { speed, distance } => {
+                change("speed", BehaviourKind::ImpossibleTravel { speed: speed * factor, distance });
+                change("distance", BehaviourKind::ImpossibleTravel { speed, distance: distance * factor });
+            }
+            BehaviourKind::NewTerms { .. } | BehaviourKind::Absence | BehaviourKind::Indicator { .. } => (),
         }
     }
 }
@@ -292,7 +334,7 @@ fn correlation_mutants(correlation: &Correlation, add: &mut impl FnMut(String, C
             }
         }
     }
-    for (factor, word) in [(0.5, "halved"), (2.0, "doubled")] {
+    for (factor, word) in FACTORS {
         change(format!("timespan {word}"), &|changed| changed.timespan = changed.timespan.mul_f64(factor));
     }
     for (index, name) in correlation.group_by.iter().enumerate() {

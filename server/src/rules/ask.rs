@@ -16,6 +16,7 @@ use canh_schema::{Event, EventBatch, EventHash, Finding, Position, RuleHash, Rul
 use canh_store::codec;
 use serde_json::{Value, json};
 
+use super::samples::Surroundings;
 use super::show;
 use crate::cli::{BacktestArgs, ExplainArgs, PipelineArgs, VerifyArgs};
 use crate::client::{Client, Follow};
@@ -60,9 +61,12 @@ fn explain_file(args: &ExplainArgs) -> anyhow::Result<bool> {
     let set = read_file(&args.rule, &text, &args.pipelines)?;
     let mut envelope = Envelope::new(Door::Import, Timestamp::now(), Framing::Lines, Bytes::from(raw));
     envelope.format = args.format.as_deref().map(Into::into);
-    let batch = decode(&envelope, Position::new(1), 1, &DecodeSettings::default());
+    let mut batch = decode(&envelope, Position::new(1), 1, &DecodeSettings::default());
+    // What the rule's samples suppose holds for these records as well: lists of indicators, and where addresses are.
+    let around = Surroundings::load(Path::new(&args.rule).parent().unwrap_or(Path::new("")))?;
+    around.geo.enrich(&mut batch.events);
     let rules: Vec<_> = set.rules.iter().map(|rule| rule.info.id.clone()).collect();
-    let mut engine = Engine::new(set, EngineConfig::default());
+    let mut engine = Engine::new(set, around.engine());
     let mut holds = false;
     for (number, event) in (1..).zip(&batch.events) {
         println!("record {number}:");

@@ -30,7 +30,7 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     /// From the files beside the rule.
-    fn load(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn load(folder: &Path) -> anyhow::Result<Self> {
         let networks = folder.join(NETWORKS_FILE);
         let has_geo = networks.is_file();
         let config = GeoConfig { networks: has_geo.then_some(networks).into_iter().collect(), ..GeoConfig::default() };
