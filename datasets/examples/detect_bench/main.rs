@@ -8,7 +8,11 @@
 //!
 //! The second form runs nothing but our engine, for a profiler.
 //!
+//! The other engine reads JSON and knows no syslog, so it has no part in that row.
+//!
 //! Needs the detection data beside the checkout (`../shared/data/detection`). Prints a Markdown table.
+
+mod short;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -31,7 +35,11 @@ const BATCH: usize = 1_000;
 /// Rules of the same kinds that are added to see how the cost grows.
 const MORE_RULES: usize = 10_000;
 
-const CORPORA: &[&str] = &["evtx-flat.jsonl.gz", "otrf-balanced.jsonl.zst", "otrf-stream.jsonl.zst", "zeek.jsonl.gz"];
+const SYSLOG: &str = "syslog";
+const FLOWS: &str = "flows";
+/// Files of the shared data, and what is made here.
+const CORPORA: &[&str] =
+    &["evtx-flat.jsonl.gz", "otrf-balanced.jsonl.zst", "otrf-stream.jsonl.zst", "zeek.jsonl.gz", SYSLOG, FLOWS];
 
 fn main() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/detection");
@@ -50,8 +58,7 @@ fn main() {
     let compiled = wall.elapsed().as_secs_f64();
     println!("{count} rules: read in {read_wall:.2} s ({read_cpu:.2} CPU-s), compiled in {compiled:.2} s");
     for corpus in CORPORA {
-        let lines: Vec<String> = lines(&data.join("corpus").join(corpus)).take(BATCH).collect();
-        found(&mut engine, &decoded(&Bytes::from(lines.join("\n"))));
+        found(&mut engine, &decoded(corpus, &Bytes::from(corpus_lines(&data, corpus, BATCH).join("\n"))));
     }
     println!("{} MiB for the rules and the indexes of what came, {before} MiB before\n", resident_mib() - before);
     if std::env::args().nth(2).is_some_and(|word| word == "profile") {
@@ -69,35 +76,47 @@ fn main() {
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     for corpus in CORPORA {
-        let lines: Vec<String> = lines(&data.join("corpus").join(corpus)).take(EVENTS_MAX).collect();
+        let lines = corpus_lines(&data, corpus, EVENTS_MAX);
         let bytes: usize = lines.iter().map(String::len).sum();
         let payloads: Vec<Bytes> = lines.chunks(BATCH).map(|chunk| Bytes::from(chunk.join("\n"))).collect();
-        let batches: Vec<EventBatch> = payloads.iter().map(decoded).collect();
+        let batches: Vec<EventBatch> = payloads.iter().map(|payload| decoded(corpus, payload)).collect();
         let count = lines.len() as f64;
         let (mut whole, mut alone, mut other, mut one_wall, mut two_wall, mut grown) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             whole.push(
-                count / timed(|| payloads.iter().map(|payload| found(&mut engine, &decoded(payload))).sum::<usize>()).0,
+                count
+                    / timed(|| {
+                        payloads.iter().map(|payload| found(&mut engine, &decoded(corpus, payload))).sum::<usize>()
+                    })
+                    .0,
             );
             let (cpu, wall) = timed(|| batches.iter().map(|batch| found(&mut engine, batch)).sum::<usize>());
             alone.push(count / cpu);
             one_wall.push(wall);
             two_wall.push(timed(|| batches.iter().map(|batch| found(&mut two, batch)).sum::<usize>()).1);
             grown.push(timed(|| batches.iter().map(|batch| found(&mut more, batch)).sum::<usize>()).0 / cpu);
-            other.push(count / timed(|| lines.iter().map(|line| oracle.found(line)).sum::<usize>()).0);
+            if *corpus != SYSLOG {
+                other.push(count / timed(|| lines.iter().map(|line| oracle.found(line)).sum::<usize>()).0);
+            }
         }
         let ours: usize = batches.iter().map(|batch| found(&mut engine, batch)).sum();
-        let theirs: usize = lines.iter().map(|line| oracle.found(line)).sum();
+        let theirs = (*corpus != SYSLOG).then(|| lines.iter().map(|line| oracle.found(line)).sum::<usize>());
         let grown_to: usize = batches.iter().map(|batch| found(&mut more, batch)).sum();
-        eprintln!("{corpus}: {ours} findings, {grown_to} with more rules, {theirs} of the other engine");
-        let (whole, other) = (median(whole), median(other));
+        eprintln!("{corpus}: {ours} findings, {grown_to} with more rules, {theirs:?} of the other engine");
+        let whole = median(whole);
+        let (other, ratio) = match other.is_empty() {
+            true => ("-".to_owned(), "-".to_owned()),
+            false => {
+                let other = median(other);
+                (format!("{other:.0}"), format!("{:.1}", whole / other))
+            }
+        };
         println!(
-            "| {corpus}, {} | {} | {whole:.0} | {:.0} | {other:.0} | {:.1} | {:.2} | {:.2} |",
+            "| {corpus}, {} | {} | {whole:.0} | {:.0} | {other} | {ratio} | {:.2} | {:.2} |",
             lines.len(),
             bytes / lines.len().max(1),
             median(alone),
-            whole / other,
             median(one_wall) / median(two_wall),
             median(grown)
         );
@@ -109,22 +128,34 @@ fn profile(data: &Path, engine: &mut Engine, rounds: usize) {
     let wanted = std::env::args().nth(3).unwrap_or_default();
     let whole = std::env::args().nth(4).is_none_or(|word| word == "whole");
     for corpus in CORPORA.iter().filter(|corpus| corpus.contains(&wanted)) {
-        let lines: Vec<String> = lines(&data.join("corpus").join(corpus)).take(EVENTS_MAX).collect();
+        let lines = corpus_lines(data, corpus, EVENTS_MAX);
         let payloads: Vec<Bytes> = lines.chunks(BATCH).map(|chunk| Bytes::from(chunk.join("\n"))).collect();
-        let batches: Vec<EventBatch> = payloads.iter().map(decoded).collect();
+        let batches: Vec<EventBatch> = payloads.iter().map(|payload| decoded(corpus, payload)).collect();
         let mut once = || match whole {
-            true => payloads.iter().map(|payload| found(engine, &decoded(payload))).sum::<usize>(),
+            true => payloads.iter().map(|payload| found(engine, &decoded(corpus, payload))).sum::<usize>(),
             false => batches.iter().map(|batch| found(engine, batch)).sum(),
         };
         let mut rates: Vec<f64> = (0..rounds).map(|_| lines.len() as f64 / timed(&mut once).0).collect();
         rates.sort_by(f64::total_cmp);
-        let (slowest, fastest) = (rates.first().copied(), rates.last().copied());
-        println!("{corpus}: {:.0} to {:.0} events/CPU-s", slowest.unwrap_or(0.0), fastest.unwrap_or(0.0));
+        let [slowest, middle, fastest] = [0, rates.len() / 2, rates.len() - 1].map(|at| rates[at]);
+        println!("{corpus}: {slowest:.0} to {fastest:.0} events/CPU-s, median {middle:.0}");
     }
 }
 
-fn decoded(payload: &Bytes) -> EventBatch {
-    let envelope = Envelope::new(Door::Import, Timestamp::from_secs(1_700_000_000), Framing::NdJson, payload.clone());
+fn corpus_lines(data: &Path, corpus: &str, count: usize) -> Vec<String> {
+    match corpus {
+        SYSLOG => short::syslog(count),
+        FLOWS => short::flows(count),
+        file => lines(&data.join("corpus").join(file)).take(count).collect(),
+    }
+}
+
+fn decoded(corpus: &str, payload: &Bytes) -> EventBatch {
+    let (door, framing) = match corpus {
+        SYSLOG => (Door::SyslogTcp, Framing::Lines),
+        _ => (Door::Import, Framing::NdJson),
+    };
+    let envelope = Envelope::new(door, Timestamp::from_secs(1_700_000_000), framing, payload.clone());
     decode(&envelope, Position::new(1), 1, &DecodeSettings::default())
 }
 
