@@ -42,13 +42,13 @@ export function RuleTable({ rules }: { rules: Rule[] }) {
         id: 'state',
         header: t('rules.stateColumn'),
         cell: (row) => (row.quiet ? <span className={styles.small}>{t('rules.feeds')}</span> : <RuleState rule={row} />),
-        track: '170px', min: 170,
+        track: '160px', min: 160,
       },
       {
         id: 'proof',
         header: t('rules.proof'),
         cell: (row) => <RuleProof rule={row} />,
-        track: '150px', min: 150,
+        track: '164px', min: 164,
       },
       {
         id: 'findings',
