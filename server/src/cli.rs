@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Play the demo scenario against the running server
     Demo(DemoArgs),
-    /// Read event log files of Windows (*.evtx) once: into the server, or judged here
+    /// Read files that are there into the server: event logs of Windows, lines, JSON, tables, packets
     Import(crate::import::FilesArgs),
     /// Search events; the newest last, or as JSON lines with the newest first
     Hunt(HuntArgs),

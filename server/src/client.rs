@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use canh_wire::BatchNumber;
 use serde_json::Value;
+use ureq::http::HeaderMap;
 
 use crate::terminal::language;
 
@@ -128,13 +130,40 @@ impl Client {
 
     /// POST of newline-delimited JSON or other bytes to a collector address.
     pub(crate) fn post(&self, url: &str, token: &str, content_type: &str, body: &[u8]) -> anyhow::Result<()> {
-        let response = self
+        self.post_with(HeaderMap::new(), url, token, content_type, body)
+    }
+
+    /// The same for a batch that is kept once, however often it is sent.
+    pub(crate) fn post_numbered(
+        &self,
+        url: &str,
+        token: &str,
+        content_type: &str,
+        number: BatchNumber,
+        body: &[u8],
+    ) -> anyhow::Result<()> {
+        let mut headers = HeaderMap::new();
+        number.write(&mut headers);
+        self.post_with(headers, url, token, content_type, body)
+    }
+
+    fn post_with(
+        &self,
+        headers: HeaderMap,
+        url: &str,
+        token: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> anyhow::Result<()> {
+        let mut request = self
             .agent
             .post(url)
             .header("authorization", format!("Bearer {token}"))
-            .header("content-type", content_type)
-            .send(body)
-            .with_context(|| format!("cannot reach the collector at {url}"))?;
+            .header("content-type", content_type);
+        for (name, value) in &headers {
+            request = request.header(name, value);
+        }
+        let response = request.send(body).with_context(|| format!("cannot reach the collector at {url}"))?;
         let status = response.status();
         if !status.is_success() {
             bail!("the collector answered {status}: {}", read(response)?);

@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod ndjson;
+mod numbered;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod samples;

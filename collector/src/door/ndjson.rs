@@ -2,12 +2,16 @@
 //!
 //! The body is journaled while it comes in, so it may be long. The answer says how many records are durable; if it is
 //! an error, those are kept all the same, and the answer says behind which line the sender has to go on.
+//!
+//! A short body may have the number of a batch in its headers, as our agents' batches have ([`BatchNumber`]): it is kept
+//! once, however often it is sent. That is how `canh import` sends files.
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use canh_schema::{ByteSize, Timestamp};
+use canh_wire::BatchNumber;
 use compact_str::CompactString;
 use futures_util::StreamExt;
 use http::{Request, StatusCode, Uri, header};
@@ -17,14 +21,15 @@ use super::connection::Peer;
 use super::http::{App, Refusal};
 use super::json_array::ArraySplitter;
 use super::lines::{LineSplitter, Ready};
+use super::numbered;
 use crate::drops::DropReason;
 use crate::envelope::{Door, Envelope, Framing};
 use crate::format;
 
 pub(super) const PATH: &str = "/ingest/ndjson";
-const DOOR: Door = Door::Ndjson;
+pub(super) const DOOR: Door = Door::Ndjson;
 /// Records are handed to the journal in pieces of about this size.
-const PIECE_LEN: usize = 256 * 1024;
+pub(super) const PIECE_LEN: usize = 256 * 1024;
 /// Bytes that are looked at between two looks whether a piece is large enough.
 const STEP_LEN: usize = 64 * 1024;
 
@@ -36,20 +41,20 @@ pub(super) fn payload_len_max(line_max: ByteSize) -> u64 {
 /// What may follow the question mark.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Query {
+pub(super) struct Query {
     /// Name of the format of the records.
-    format: Option<String>,
+    pub(super) format: Option<String>,
     /// Host of records that do not name one.
-    host: Option<String>,
+    pub(super) host: Option<String>,
 }
 
 /// The answer.
 #[derive(Debug, Default, Serialize)]
-struct Receipt {
+pub(super) struct Receipt {
     /// Records that are durable.
-    accepted: u64,
+    pub(super) accepted: u64,
     /// Records of these that were longer than the limit and are cut.
-    truncated: u64,
+    pub(super) truncated: u64,
     /// With an error: the line of the body, or the element of the array, behind which the sender has to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     resume_after: Option<u64>,
@@ -129,7 +134,13 @@ async fn receive(app: &App, peer: Peer, request: Request<Body>, receipt: &mut Re
     let (parts, body) = request.into_parts();
     let _place = app.admit(&parts.headers, app.config.body_max)?;
     let query = read_query(&parts.uri)?;
-    let work = read_body(app, peer, &query, body, receipt);
+    let number = BatchNumber::read(&parts.headers).map_err(|error| malformed(&error))?;
+    let work = async {
+        match number {
+            Some(number) => numbered::receive(app, peer, &query, number, body, receipt).await,
+            None => read_body(app, peer, &query, body, receipt).await,
+        }
+    };
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
 }
 

@@ -126,7 +126,7 @@ async fn receive<S: Signal>(
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
 }
 
-async fn read_all(mut body: BodyDataStream, len_max: ByteSize) -> Result<Bytes, Refusal> {
+pub(super) async fn read_all(mut body: BodyDataStream, len_max: ByteSize) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| {

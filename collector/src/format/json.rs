@@ -59,6 +59,9 @@ pub(crate) mod mark {
     pub(crate) const API_VERSION: u32 = 1 << 13;
     pub(crate) const AZURE_RESOURCE: u32 = 1 << 14;
     pub(crate) const AZURE_OPERATION: u32 = 1 << 15;
+    pub(crate) const AWS_SOURCE: u32 = 1 << 16;
+    pub(crate) const AWS_NAME: u32 = 1 << 17;
+    pub(crate) const AWS_REGION: u32 = 1 << 18;
 
     pub(super) const NAMES: &[(&str, u32)] = &[
         ("Channel", CHANNEL),
@@ -81,6 +84,9 @@ pub(crate) mod mark {
         ("event.dataset", DATASET),
         ("_path", ZEEK_PATH),
         ("@stream", ZEEK_STREAM),
+        ("eventSource", AWS_SOURCE),
+        ("eventName", AWS_NAME),
+        ("awsRegion", AWS_REGION),
         ("ts", ZEEK_TIME),
         ("@proc", ZEEK_TIME),
         ("apiVersion", API_VERSION),

@@ -4,6 +4,7 @@
 mod apache_error;
 mod azure;
 mod clock;
+mod cloudtrail;
 mod evtx;
 mod flow;
 mod identity;
@@ -69,6 +70,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &zeek_json::ZeekJson,
     &kubernetes_audit::KubernetesAudit,
     &azure::Azure,
+    &cloudtrail::CloudTrail,
     &json::JsonObject,
     &web_access::WebAccess,
     &plain::Plain,
@@ -119,7 +121,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Format> {
 }
 
 /// What to tell somebody who names a format that is not in [`FORMATS`].
-pub(crate) fn unknown(name: &str) -> String {
+pub fn unknown(name: &str) -> String {
     let known = || FORMATS.iter().map(|format| format.name());
     let meant = canh_config::nearest(name, known()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
     format!("`{name}` is not a known format; {meant}known formats: {}", known().collect::<Vec<_>>().join(", "))
@@ -164,6 +166,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "zeek_json": zeek_json::ZeekJson,
         "kubernetes_audit": kubernetes_audit::KubernetesAudit,
         "azure": azure::Azure,
+        "cloudtrail": cloudtrail::CloudTrail,
         "json": json::JsonObject,
         "web_access": web_access::WebAccess,
         "plain": plain::Plain,

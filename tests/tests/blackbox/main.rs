@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod doors;
 mod full_disk;
+mod import;
 mod indicators;
 mod memory;
 mod real_data;

@@ -126,6 +126,32 @@ async fn lines_and_arrays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_a_number_is_kept_once() {
+    let mut config = CollectorConfig::default();
+    config.http.line_max = ByteSize::kib(1);
+    let bench = bench_with(config, JournalConfig::default());
+    let number = |sequence: u64| {
+        format!("canh-agent-id: {}\r\ncanh-spool: 00000000000000ab\r\ncanh-sequence: {sequence}\r\n", "1f".repeat(16))
+    };
+    // Lines that begin like an array are lines here, and one that is cut is kept once as well.
+    let body = format!("[warn] one\n{}\n\ntwo\n", "x".repeat(2_000));
+    for _ in 0..3 {
+        let answer = post(&bench, NDJSON, &number(1), body.as_bytes()).await;
+        check_answer(&answer, 200, &[r#"{"accepted":3,"truncated":1}"#]);
+    }
+    check_answer(&post(&bench, NDJSON, &number(2), b"three\n").await, 200, &[r#""accepted":1"#]);
+    assert_eq!(bench.dropped("ndjson", DropReason::Truncated), 1);
+    let long = "x".repeat(300 << 10);
+    check_answer(&post(&bench, NDJSON, &number(3), long.as_bytes()).await, 413, &["nothing of this request is kept"]);
+    check_answer(&post(&bench, NDJSON, "canh-spool: 1\r\n", b"x\n").await, 400, &["canh-agent-id"]);
+
+    let records: Vec<_> = bench.finish().await.iter().flat_map(shown).collect();
+    let mut short: Vec<_> = records.iter().map(|record| &record[..record.len().min(12)]).collect();
+    short.sort_unstable();
+    assert_eq!(short, ["[warn] one", "three", "two", "xxxxxxxxxxxx"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_bodies_and_long_lines() {
     let mut config = CollectorConfig::default();
     config.http.line_max = ByteSize::kib(1);
