@@ -3,6 +3,8 @@
 //! The body is journaled while it comes in, so it may be long. The answer says how many records are durable; if it is
 //! an error, those are kept all the same, and the answer says behind which line the sender has to go on.
 
+use std::net::IpAddr;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +16,7 @@ use http::{Request, StatusCode, Uri, header};
 use serde::{Deserialize, Serialize};
 
 use super::connection::Peer;
-use super::http::{App, Refusal};
+use super::http::{Admitted, App, Refusal};
 use super::json_array::ArraySplitter;
 use super::lines::{LineSplitter, Ready};
 use crate::drops::DropReason;
@@ -127,9 +129,10 @@ fn answer(status: StatusCode, receipt: &Receipt) -> Response {
 
 async fn receive(app: &App, peer: Peer, request: Request<Body>, receipt: &mut Receipt) -> Result<(), Refusal> {
     let (parts, body) = request.into_parts();
-    let _place = app.admit(&parts.headers, app.config.body_max)?;
+    let admitted = app.admit(&parts.headers, app.config.body_max)?;
     let query = read_query(&parts.uri)?;
-    let work = read_body(app, peer, &query, body, receipt);
+    let sender = Sender { peer: peer.ip(), query, admitted };
+    let work = read_body(app, &sender, body, receipt);
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
 }
 
@@ -236,7 +239,14 @@ fn malformed(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "malformed", error.to_string())
 }
 
-async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &mut Receipt) -> Result<(), Refusal> {
+/// Who sends a body, and what it says of it.
+struct Sender {
+    peer: IpAddr,
+    query: Query,
+    admitted: Admitted,
+}
+
+async fn read_body(app: &App, sender: &Sender, body: Body, receipt: &mut Receipt) -> Result<(), Refusal> {
     let line_max = app.config.line_max.as_len();
     let body_max = app.config.body_max;
     let mut splitter = None;
@@ -276,7 +286,7 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
                 break;
             }
             if splitter.ready_len() >= PIECE_LEN {
-                flush(app, peer, query, splitter, lines_before, receipt).await?;
+                flush(app, sender, splitter, lines_before, receipt).await?;
             }
         }
     }
@@ -284,15 +294,14 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
         if outcome.is_ok() {
             outcome = splitter.finish();
         }
-        flush(app, peer, query, splitter, lines_before, receipt).await?;
+        flush(app, sender, splitter, lines_before, receipt).await?;
     }
     outcome
 }
 
 async fn flush(
     app: &App,
-    peer: Peer,
-    query: &Query,
+    sender: &Sender,
     splitter: &mut Splitter,
     lines_before: u64,
     receipt: &mut Receipt,
@@ -300,9 +309,10 @@ async fn flush(
     receipt.progress.unit = splitter.unit();
     for (at, ready) in splitter.take().into_iter().enumerate() {
         let mut envelope = Envelope::new(DOOR, Timestamp::now(), ready.framing, ready.payload);
-        envelope.peer = Some(peer.ip());
-        envelope.format = query.format.as_deref().map(CompactString::from);
-        envelope.host = query.host.as_deref().map(CompactString::from);
+        envelope.peer = Some(sender.peer);
+        envelope.format = sender.query.format.as_deref().map(CompactString::from);
+        envelope.host = sender.query.host.as_deref().map(CompactString::from);
+        sender.admitted.mark(&mut envelope);
         receipt.progress.in_doubt = true; // whoever stops waiting does not know what the journal did
         let appended = app.intake.append(envelope, ready.records).await;
         // Of two batches, the second holds lines from between those of the first.
@@ -316,7 +326,7 @@ async fn flush(
         Unit::Element => splitter.units_total(),
     };
     let cut = splitter.cut_total() - receipt.truncated;
-    app.intake.dropped(DOOR, Some(peer.ip()), DropReason::Truncated, cut);
+    app.intake.dropped(DOOR, Some(sender.peer), DropReason::Truncated, cut);
     receipt.truncated += cut;
     Ok(())
 }
