@@ -220,22 +220,20 @@ fn unauthenticated(error: AuthError) -> Refusal {
 fn refuse(app: &App, refusal: &Refusal) -> Response {
     app.count(DOOR, refusal);
     // What Elasticsearch says when it has no room; senders wait and send again.
-    let status = match refusal.status {
-        StatusCode::SERVICE_UNAVAILABLE => StatusCode::TOO_MANY_REQUESTS,
-        status => status,
-    };
+    let busy = matches!(refusal.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT);
+    let status = if busy { StatusCode::TOO_MANY_REQUESTS } else { refusal.status };
+    let refusal = Refusal { status, ..refusal.clone() };
     let kind = match status {
         StatusCode::UNAUTHORIZED => "security_exception",
         StatusCode::TOO_MANY_REQUESTS => "es_rejected_execution_exception",
         StatusCode::PAYLOAD_TOO_LARGE => "content_too_large_exception",
-        StatusCode::REQUEST_TIMEOUT => "timeout_exception",
         _ => "illegal_argument_exception",
     };
     let cause = json!({ "type": kind, "reason": refusal.message });
     let mut error = cause.clone();
     error["root_cause"] = json!([cause]);
     let mut response = answer(status, &json!({ "error": error, "status": status.as_u16() }));
-    add_headers(refusal, response.headers_mut());
+    add_headers(&refusal, response.headers_mut());
     response
 }
 

@@ -28,13 +28,17 @@ async fn bulk_is_answered_for_each_document() {
     let bench = bench();
     let body = b"{\"create\":{\"_index\":\"a\"}}\n{\"n\":1}\n{\"delete\":{\"_id\":\"7\"}}\n{\"index\":{\"_id\":\"k\"}}\n{\"n\":2}\n";
     let answer = post(&bench, "/logs/_bulk?filter_path=errors", "", body).await;
-    let words = ["x-elastic-product: Elasticsearch", r#""errors":true"#, r#""_index":"logs""#, r#""_id":"k""#, "`delete` is"];
+    let words =
+        ["x-elastic-product: Elasticsearch", r#""errors":true"#, r#""_index":"logs""#, r#""_id":"k""#, "`delete` is"];
     check_answer(&answer, 200, &words);
     check_answer(&post(&bench, BULK, "", PAIR).await, 200, &[r#""errors":false"#, r#""status":201"#]);
     check_answer(&post(&bench, BULK, "", b"{\"delete\":{}}\n").await, 200, &[r#""errors":true"#]);
     let envelopes = bench.finish().await;
     assert_eq!(envelopes.len(), 2, "the body in which nothing is taken was journaled");
-    assert_eq!(shown(&envelopes[0]), [r#"{"create":{"_index":"a"}}"#, r#"{"n":1}"#, r#"{"index":{"_id":"k"}}"#, r#"{"n":2}"#]);
+    assert_eq!(
+        shown(&envelopes[0]),
+        [r#"{"create":{"_index":"a"}}"#, r#"{"n":1}"#, r#"{"index":{"_id":"k"}}"#, r#"{"n":2}"#]
+    );
     assert_eq!(envelopes[0].labels, [("canh.index".into(), "logs".into())]);
     assert!(envelopes.iter().all(|envelope| envelope.door == Door::Elasticsearch && envelope.peer == localhost()));
     assert_eq!(envelopes[1].payload, PAIR);
@@ -57,7 +61,9 @@ async fn bulk_that_cannot_be_taken_is_refused_in_its_own_words() {
     check("", &vec![b'x'; 70_000], 413, &["smaller batches"]).await;
     check("content-encoding: br\r\n", PAIR, 415, &["`br`"]).await;
     check("content-encoding: gzip\r\n", b"no gzip", 400, &["cannot be read"]).await;
-    for (header, words) in [("", "no token"), ("authorization: Basic eDp5\r\n", "unknown"), ("authorization: x\r\n", "ApiKey")] {
+    for (header, words) in
+        [("", "no token"), ("authorization: Basic eDp5\r\n", "unknown"), ("authorization: x\r\n", "ApiKey")]
+    {
         let answer = post_as(&bench, BULK, header, PAIR).await;
         check_answer(&answer, 401, &["security_exception", "www-authenticate: Basic", words]);
     }
@@ -102,7 +108,9 @@ async fn events_raw_lines_and_acknowledgements() {
         let headers = format!("authorization: {authorization}\r\n{CHANNEL}");
         check_answer(&post_as(&bench, EVENT, &headers, br#"{"event":"a"}"#).await, 200, &[r#""ackId":"#]);
     }
-    let path = format!("{RAW}?host=fw1&sourcetype=access_combined&source=web&index=main&channel=0c5f5ac0-0000-4000-8000-00000000000a");
+    let path = format!(
+        "{RAW}?host=fw1&sourcetype=access_combined&source=web&index=main&channel=0c5f5ac0-0000-4000-8000-00000000000a"
+    );
     check_answer(&post(&bench, &path, "", b"one\ntwo\n").await, 200, &[r#""ackId":2"#]);
     let answer = post(&bench, ACK, CHANNEL, br#"{"acks":[0,2,3]}"#).await;
     check_answer(&answer, 200, &[r#"{"acks":{"0":true,"2":true,"3":false}}"#]);
@@ -112,7 +120,10 @@ async fn events_raw_lines_and_acknowledgements() {
     assert_eq!(envelopes.len(), 6);
     assert!(envelopes[..5].iter().all(|envelope| envelope.framing == Framing::HecEvents));
     let raw = &envelopes[5];
-    assert_eq!((shown(raw), raw.host.as_deref(), raw.format.as_deref()), (vec!["one".into(), "two".into()], Some("fw1"), Some("web_access")));
+    assert_eq!(
+        (shown(raw), raw.host.as_deref(), raw.format.as_deref()),
+        (vec!["one".into(), "two".into()], Some("fw1"), Some("web_access"))
+    );
     let labels: Vec<_> = raw.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(labels, ["splunk.source=web", "splunk.sourcetype=access_combined", "canh.index=main"]);
 }
@@ -124,7 +135,11 @@ async fn events_that_cannot_be_taken_have_the_protocols_numbers() {
     config.splunk_hec.events_max = 2;
     let bench = bench_with(config, small_journal());
     let check = async |path: &str, headers: &str, body: &[u8], status, code: u16| {
-        let token = if headers.contains("authorization") { String::new() } else { format!("authorization: Splunk {TOKEN}\r\n") };
+        let token = if headers.contains("authorization") {
+            String::new()
+        } else {
+            format!("authorization: Splunk {TOKEN}\r\n")
+        };
         let answer = post_as(&bench, path, &format!("{token}{headers}"), body).await;
         check_answer(&answer, status, &[&format!("\"code\":{code},"), "\"text\":"]);
         answer
