@@ -39,7 +39,12 @@ pub struct ElasticsearchConfig {
 
 impl Default for ElasticsearchConfig {
     fn default() -> Self {
-        Self { enabled: true, version: "8.17.0".to_owned(), documents_max: 20_000 }
+        Self {
+            enabled: true,
+            // Old and new senders alike work with it.
+            version: "8.17.0".to_owned(),
+            documents_max: 20_000,
+        }
     }
 }
 

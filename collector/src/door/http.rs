@@ -46,7 +46,7 @@ pub struct HttpConfig {
     /// Address to listen on.
     #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
-    /// Longest OTLP message after decompression. A longer one is refused.
+    /// Longest message of OTLP, Elasticsearch or Splunk after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// Longest body of newline-delimited JSON after decompression. It is journaled while it comes in.

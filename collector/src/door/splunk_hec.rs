@@ -46,7 +46,12 @@ pub struct SplunkHecConfig {
 
 impl Default for SplunkHecConfig {
     fn default() -> Self {
-        Self { enabled: true, events_max: 100_000, channels_max: const { NonZeroUsize::new(1_000).unwrap() } }
+        Self {
+            enabled: true,
+            // As many as one batch may have when it is decoded.
+            events_max: 100_000,
+            channels_max: const { NonZeroUsize::new(1_000).unwrap() },
+        }
     }
 }
 
