@@ -51,9 +51,9 @@ pub enum Door {
     /// What was found in a file that was sent to be scanned.
     Samples = 8,
     /// Elasticsearch's `_bulk`.
-    Elasticsearch = 20,
+    Elasticsearch = 30,
     /// Splunk's HTTP Event Collector.
-    SplunkHec = 21,
+    SplunkHec = 31,
 }
 
 impl Door {
@@ -160,7 +160,10 @@ pub enum EnvelopeError {
     Text,
 }
 
-const VERSION: u8 = 1;
+/// The version of envelopes with labels, which an older program would take for the payload.
+const VERSION: u8 = 2;
+/// The version of all others.
+const VERSION_PLAIN: u8 = 1;
 
 /// The longest format or host name kept, in bytes.
 const NAME_MAX: usize = u8::MAX as usize;
@@ -174,7 +177,7 @@ mod flag {
     pub(super) const PEER_V4: u8 = 8;
     pub(super) const PEER_V6: u8 = 16;
     pub(super) const TRUNCATED: u8 = 32;
-    pub(super) const LABELS: u8 = 64;
+    pub(super) const LABELS: u8 = 128;
 }
 
 impl Envelope {
@@ -219,7 +222,8 @@ impl Envelope {
         flags |= if self.labels.is_empty() { 0 } else { flag::LABELS };
 
         let mut head = BytesMut::with_capacity(64);
-        head.put_slice(&[VERSION, self.door as u8, self.framing as u8, flags]);
+        let version = if self.labels.is_empty() { VERSION_PLAIN } else { VERSION };
+        head.put_slice(&[version, self.door as u8, self.framing as u8, flags]);
         head.put_i64_le(self.received.nanos());
         if let Some(batch) = &self.agent {
             head.put_slice(batch.agent.as_bytes());
@@ -251,7 +255,7 @@ impl Envelope {
     pub fn decode(mut bytes: Bytes) -> Result<Self, EnvelopeError> {
         let short = |_| EnvelopeError::Short;
         let version = bytes.try_get_u8().map_err(short)?;
-        if version != VERSION {
+        if !matches!(version, VERSION_PLAIN | VERSION) {
             return Err(EnvelopeError::Version { version });
         }
         let door = bytes.try_get_u8().map_err(short)?;
@@ -269,7 +273,8 @@ impl Envelope {
         let peer = get_peer(&mut bytes, flags).ok_or(EnvelopeError::Short)?;
         let format = if flags & flag::FORMAT == 0 { None } else { Some(get_name(&mut bytes)?) };
         let host = if flags & flag::HOST == 0 { None } else { Some(get_name(&mut bytes)?) };
-        let labels = if flags & flag::LABELS == 0 { Labels::new() } else { get_labels(&mut bytes)? };
+        let has_labels = version == VERSION && flags & flag::LABELS != 0;
+        let labels = if has_labels { get_labels(&mut bytes)? } else { Labels::new() };
         Ok(Self {
             door: Door::from_number(door).ok_or(EnvelopeError::Unknown { what: "door", number: door })?,
             framing: Framing::from_number(framing)
@@ -564,7 +569,7 @@ mod tests {
     #[test]
     fn damage_is_named() {
         check_damage(b"", EnvelopeError::Short);
-        check_damage(b"\x02", EnvelopeError::Version { version: 2 });
+        check_damage(b"\x09", EnvelopeError::Version { version: 9 });
         check_damage(b"\x01\x01\x01\x01\0\0\0\0\0\0\0\0agent", EnvelopeError::Short);
         check_damage(b"\x01\x63\x01\x00\0\0\0\0\0\0\0\0", EnvelopeError::Unknown { what: "door", number: 0x63 });
         check_damage(b"\x01\x01\x63\x00\0\0\0\0\0\0\0\0", EnvelopeError::Unknown { what: "framing", number: 0x63 });
