@@ -3,15 +3,18 @@
 use canh_schema::ByteSize;
 use serde::Deserialize;
 
+use crate::door::elasticsearch::ElasticsearchConfig;
 use crate::door::http::HttpConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
+use crate::door::source_tokens;
+use crate::door::splunk_hec::SplunkHecConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
 use crate::door::syslog_udp::SyslogUdpConfig;
 use crate::format;
 use crate::geo::GeoConfig;
 
 /// What the journal writes before the payload of a batch is at most this long.
-const HEAD_LEN_MAX: u64 = 1_024;
+const HEAD_LEN_MAX: u64 = 8_192;
 
 /// `[collector]`
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +22,8 @@ const HEAD_LEN_MAX: u64 = 1_024;
 pub struct CollectorConfig {
     pub otlp_grpc: OtlpGrpcConfig,
     pub http: HttpConfig,
+    pub elasticsearch: ElasticsearchConfig,
+    pub splunk_hec: SplunkHecConfig,
     pub syslog_udp: SyslogUdpConfig,
     pub syslog_tcp: SyslogTcpConfig,
     pub sources: SourcesConfig,
@@ -31,6 +36,12 @@ pub struct CollectorConfig {
 pub enum SettingError {
     #[error("configuration key `{key}`: {}", format::unknown(name))]
     UnknownFormat { key: &'static str, name: String },
+    #[error("configuration key `collector.http.token`: {wrong}")]
+    Token { wrong: String },
+    #[error(
+        "configuration key `{key}`: `{value}` is not a version; write three numbers with dots, for example `8.17.0`"
+    )]
+    Version { key: &'static str, value: String },
     #[error(
         "a batch that `{key}` allows may have {needed} bytes, and the journal takes {batch_max} at most; raise \
          `journal.batch_max` to {needed} or more, or lower `{key}`"
@@ -41,6 +52,8 @@ pub enum SettingError {
 impl CollectorConfig {
     /// Whether the doors that are enabled can work with a journal that takes batches of `batch_max`.
     pub(crate) fn check(&self, batch_max: ByteSize) -> Result<(), SettingError> {
+        source_tokens::check(&self.http.token).map_err(|wrong| SettingError::Token { wrong })?;
+        self.elasticsearch.check()?;
         let formats = [
             ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
             ("collector.syslog_tcp.format", self.syslog_tcp.enabled, &self.syslog_tcp.format),

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use canh_schema::{BatchId, ByteSize, Event, EventBatch, EventId, IssueKind, Position, field};
+use canh_schema::{BatchId, ByteSize, Event, EventBatch, EventId, IssueKind, Position, Value, field, field_by_name};
 use compact_str::{CompactString, ToCompactString, format_compact};
 
 use crate::envelope::{Cut, Envelope, Framing, Record};
-use crate::format::{self, Context, EnvelopeKeys, Format, Text, Zone, auditd, otlp};
-use crate::source::slapd;
+use crate::format::{self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, otlp, splunk_hec};
+use crate::source::{project, slapd};
 
 /// What decoding may spend, and what it assumes about times without zone.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
         Framing::OtlpLogs => otlp::decode_logs(&mut decoder, &envelope.payload),
         Framing::OtlpMetrics => otlp::decode_metrics(&mut decoder, &envelope.payload),
         Framing::Lines | Framing::NdJson | Framing::Records => decoder.records(),
+        Framing::ElasticBulk => elastic_bulk::decode(&mut decoder),
+        Framing::HecEvents => splunk_hec::decode(&mut decoder, &envelope.payload),
     }
     auditd::join(&mut decoder.events);
     slapd::join(&mut decoder.events);
@@ -126,25 +128,37 @@ impl<'a> Decoder<'a> {
     }
 
     fn record(&mut self, record: Record) {
-        let sent_len = record.bytes.len();
+        if let Some(event) = self.read(record.bytes, record.cut, self.hint) {
+            self.finish(event, record.peer);
+        }
+    }
+
+    /// The batch as it was received.
+    pub(crate) fn envelope(&self) -> &'a Envelope {
+        self.envelope
+    }
+
+    /// The event of one text; `None` if it is empty. The caller finishes it.
+    pub(crate) fn read(&self, bytes: Bytes, cut: Cut, hint: Option<&'static dyn Format>) -> Option<Event> {
+        let sent_len = bytes.len();
         let len_max = self.settings.line_max.as_len();
-        let raw = if sent_len > len_max { record.bytes.slice(..len_max) } else { record.bytes };
+        let raw = if sent_len > len_max { bytes.slice(..len_max) } else { bytes };
         let mut event = self.event(raw.clone());
         if sent_len > len_max {
             event.push_issue(IssueKind::Truncated, format_compact!("{len_max} of {sent_len} bytes kept"));
-        } else if record.cut == Cut::Truncated {
+        } else if cut == Cut::Truncated {
             event.push_issue(IssueKind::Truncated, "cut at the door");
         }
         let text = shown(&raw, &mut event);
         if text.trim_ascii().is_empty() {
-            return;
+            return None;
         }
-        decode_text(&text, &self.context(), self.hint, &mut event);
-        self.finish(event, record.peer);
+        decode_text(&text, &self.context(), hint.or(self.hint), &mut event);
+        Some(event)
     }
 
     /// Keeps what follows the last event that the batch may hold, so that nothing received is lost.
-    fn rest(&mut self, first: &Bytes) {
+    pub(crate) fn rest(&mut self, first: &Bytes) {
         let payload = &self.envelope.payload;
         let start = (first.as_ptr() as usize).saturating_sub(payload.as_ptr() as usize);
         let raw = payload.slice(start.min(payload.len())..);
@@ -178,7 +192,22 @@ impl<'a> Decoder<'a> {
                 event.set(field::HOST_NAME, host);
             }
         }
+        for (name, value) in &self.envelope.labels {
+            set_if_absent(&mut event, name, value.clone());
+        }
         self.events.push(event);
+    }
+}
+
+/// Sets the field of this name, or else the attribute, unless the event has it.
+pub(crate) fn set_if_absent(event: &mut Event, name: &str, value: impl Into<Value>) {
+    if event.lookup(name).is_some() {
+        return;
+    }
+    let value = value.into();
+    match field_by_name(name) {
+        Some(id) if project::set_value(event, id, &value) => (),
+        _ => event.attrs.push((name.into(), value)),
     }
 }
 

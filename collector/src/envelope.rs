@@ -25,9 +25,14 @@ pub struct Envelope {
     pub format: Option<CompactString>,
     /// Host that the sender or the configuration names for records that do not name one.
     pub host: Option<CompactString>,
+    /// What else the sender says of every record, by the name of a field or attribute. A record's own value goes before.
+    pub labels: Labels,
     pub framing: Framing,
     pub payload: Bytes,
 }
+
+/// Names with their values, few and short.
+pub type Labels = Vec<(CompactString, CompactString)>;
 
 /// Where a batch came in. The number is stored, so it is never given to something else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -45,10 +50,14 @@ pub enum Door {
     Canary = 7,
     /// What was found in a file that was sent to be scanned.
     Samples = 8,
+    /// Elasticsearch's `_bulk`.
+    Elasticsearch = 30,
+    /// Splunk's HTTP Event Collector.
+    SplunkHec = 31,
 }
 
 impl Door {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Ndjson,
@@ -57,6 +66,8 @@ impl Door {
         Self::Import,
         Self::Canary,
         Self::Samples,
+        Self::Elasticsearch,
+        Self::SplunkHec,
     ];
 
     /// The name in configuration, metrics and `canh.source`.
@@ -70,6 +81,8 @@ impl Door {
             Self::Import => "import",
             Self::Canary => "canary",
             Self::Samples => "samples",
+            Self::Elasticsearch => "elasticsearch",
+            Self::SplunkHec => "splunk_hec",
         }
     }
 
@@ -92,10 +105,22 @@ pub enum Framing {
     NdJson = 4,
     /// A list made by [`RecordList`]: every record has a length and may have a sender and a mark that it was cut.
     Records = 5,
+    /// Pairs of lines as Elasticsearch's `_bulk` has them: what to do with a document, and the document.
+    ElasticBulk = 20,
+    /// JSON objects behind one another as Splunk's HTTP Event Collector has them, each with an event inside.
+    HecEvents = 21,
 }
 
 impl Framing {
-    pub const ALL: [Self; 5] = [Self::OtlpLogs, Self::OtlpMetrics, Self::Lines, Self::NdJson, Self::Records];
+    pub const ALL: [Self; 7] = [
+        Self::OtlpLogs,
+        Self::OtlpMetrics,
+        Self::Lines,
+        Self::NdJson,
+        Self::Records,
+        Self::ElasticBulk,
+        Self::HecEvents,
+    ];
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|framing| *framing as u8 == number)
@@ -135,10 +160,15 @@ pub enum EnvelopeError {
     Text,
 }
 
-const VERSION: u8 = 1;
+/// The version of envelopes with labels, which an older program would take for the payload.
+const VERSION: u8 = 2;
+/// The version of all others.
+const VERSION_PLAIN: u8 = 1;
 
 /// The longest format or host name kept, in bytes.
 const NAME_MAX: usize = u8::MAX as usize;
+/// The most labels kept.
+const LABELS_MAX: usize = 8;
 
 mod flag {
     pub(super) const AGENT: u8 = 1;
@@ -147,17 +177,37 @@ mod flag {
     pub(super) const PEER_V4: u8 = 8;
     pub(super) const PEER_V6: u8 = 16;
     pub(super) const TRUNCATED: u8 = 32;
+    pub(super) const LABELS: u8 = 128;
 }
 
 impl Envelope {
     pub fn new(door: Door, received: Timestamp, framing: Framing, payload: Bytes) -> Self {
-        Self { door, peer: None, received, agent: None, format: None, host: None, framing, payload }
+        Self {
+            door,
+            peer: None,
+            received,
+            agent: None,
+            format: None,
+            host: None,
+            labels: Labels::new(),
+            framing,
+            payload,
+        }
     }
 
     /// Length of the encoded form in bytes, at most this.
     pub fn encoded_len_max(&self) -> usize {
-        // head, agent, address, and two names with their lengths
-        12 + 32 + 16 + 2 * (1 + NAME_MAX) + self.payload.len()
+        // head, agent, address, two names with their lengths, and labels
+        let label_len = |(name, value): &(CompactString, CompactString)| 2 + name.len() + value.len();
+        let labels_len = 1 + self.labels.iter().take(LABELS_MAX).map(label_len).sum::<usize>();
+        12 + 32 + 16 + 2 * (1 + NAME_MAX) + labels_len + self.payload.len()
+    }
+
+    /// Adds a label; more than eight are not kept, and one that is empty is none.
+    pub fn label(&mut self, name: impl Into<CompactString>, value: &str) {
+        if self.labels.len() < LABELS_MAX && !value.is_empty() {
+            self.labels.push((name.into(), cut_name(value, NAME_MAX).into()));
+        }
     }
 
     /// All of the encoded form except the payload, which follows it as it is.
@@ -169,8 +219,11 @@ impl Envelope {
         flags |= if format.is_some() { flag::FORMAT } else { 0 };
         flags |= if host.is_some() { flag::HOST } else { 0 };
 
+        flags |= if self.labels.is_empty() { 0 } else { flag::LABELS };
+
         let mut head = BytesMut::with_capacity(64);
-        head.put_slice(&[VERSION, self.door as u8, self.framing as u8, flags]);
+        let version = if self.labels.is_empty() { VERSION_PLAIN } else { VERSION };
+        head.put_slice(&[version, self.door as u8, self.framing as u8, flags]);
         head.put_i64_le(self.received.nanos());
         if let Some(batch) = &self.agent {
             head.put_slice(batch.agent.as_bytes());
@@ -179,8 +232,14 @@ impl Envelope {
         }
         put_peer(&mut head, self.peer);
         for name in [format, host].into_iter().flatten() {
-            head.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
-            head.put_slice(name.as_bytes());
+            put_name(&mut head, name);
+        }
+        if !self.labels.is_empty() {
+            head.put_u8(u8::try_from(self.labels.len().min(LABELS_MAX)).unwrap_or(u8::MAX));
+            for (name, value) in self.labels.iter().take(LABELS_MAX) {
+                put_name(&mut head, cut_name(name, NAME_MAX));
+                put_name(&mut head, cut_name(value, NAME_MAX));
+            }
         }
         head
     }
@@ -196,7 +255,7 @@ impl Envelope {
     pub fn decode(mut bytes: Bytes) -> Result<Self, EnvelopeError> {
         let short = |_| EnvelopeError::Short;
         let version = bytes.try_get_u8().map_err(short)?;
-        if version != VERSION {
+        if !matches!(version, VERSION_PLAIN | VERSION) {
             return Err(EnvelopeError::Version { version });
         }
         let door = bytes.try_get_u8().map_err(short)?;
@@ -214,6 +273,8 @@ impl Envelope {
         let peer = get_peer(&mut bytes, flags).ok_or(EnvelopeError::Short)?;
         let format = if flags & flag::FORMAT == 0 { None } else { Some(get_name(&mut bytes)?) };
         let host = if flags & flag::HOST == 0 { None } else { Some(get_name(&mut bytes)?) };
+        let has_labels = version == VERSION && flags & flag::LABELS != 0;
+        let labels = if has_labels { get_labels(&mut bytes)? } else { Labels::new() };
         Ok(Self {
             door: Door::from_number(door).ok_or(EnvelopeError::Unknown { what: "door", number: door })?,
             framing: Framing::from_number(framing)
@@ -223,12 +284,13 @@ impl Envelope {
             agent,
             format,
             host,
+            labels,
             payload: bytes,
         })
     }
 
     /// The records of the payload, in the order received. Empty lines are left out; the records of an OTLP message
-    /// are for the OTLP decoder, here it is one record. Never fails: what does not fit its framing is one record.
+    /// or of HEC are for their decoders, here they are one record. Never fails: what does not fit its framing is one record.
     pub fn records(&self) -> Records {
         Records { framing: self.framing, peer: self.peer, rest: self.payload.clone() }
     }
@@ -256,8 +318,8 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Record> {
         match self.framing {
-            Framing::OtlpLogs | Framing::OtlpMetrics => self.whole(Cut::Whole),
-            Framing::Lines | Framing::NdJson => self.line(),
+            Framing::OtlpLogs | Framing::OtlpMetrics | Framing::HecEvents => self.whole(Cut::Whole),
+            Framing::Lines | Framing::NdJson | Framing::ElasticBulk => self.line(),
             Framing::Records => self.listed(),
         }
     }
@@ -377,6 +439,16 @@ fn get_peer(bytes: &mut Bytes, flags: u8) -> Option<Option<IpAddr>> {
     }
 }
 
+fn put_name(out: &mut BytesMut, name: &str) {
+    out.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.put_slice(name.as_bytes());
+}
+
+fn get_labels(bytes: &mut Bytes) -> Result<Labels, EnvelopeError> {
+    let count = bytes.try_get_u8().map_err(|_| EnvelopeError::Short)?;
+    (0..count).map(|_| Ok((get_name(bytes)?, get_name(bytes)?))).collect()
+}
+
 fn get_name(bytes: &mut Bytes) -> Result<CompactString, EnvelopeError> {
     let len = usize::from(bytes.try_get_u8().map_err(|_| EnvelopeError::Short)?);
     let name = if len <= bytes.len() { bytes.split_to(len) } else { return Err(EnvelopeError::Short) };
@@ -411,6 +483,7 @@ mod tests {
             agent in prop::option::of((any::<[u8; 16]>(), any::<u64>(), any::<u64>())),
             format in prop::option::of("[a-zé]{0,20}"),
             host in prop::option::of("[a-zé]{0,20}"),
+            labels in prop::collection::vec(("[a-zé.]{0,20}", "[a-zé]{0,20}"), 0..=LABELS_MAX),
             payload in prop::collection::vec(any::<u8>(), 0..200),
         ) -> Envelope {
             Envelope {
@@ -422,6 +495,7 @@ mod tests {
                 }),
                 format: format.map(CompactString::from),
                 host: host.map(CompactString::from),
+                labels: labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
                 framing,
                 payload: Bytes::from(payload),
             }
@@ -495,7 +569,7 @@ mod tests {
     #[test]
     fn damage_is_named() {
         check_damage(b"", EnvelopeError::Short);
-        check_damage(b"\x02", EnvelopeError::Version { version: 2 });
+        check_damage(b"\x09", EnvelopeError::Version { version: 9 });
         check_damage(b"\x01\x01\x01\x01\0\0\0\0\0\0\0\0agent", EnvelopeError::Short);
         check_damage(b"\x01\x63\x01\x00\0\0\0\0\0\0\0\0", EnvelopeError::Unknown { what: "door", number: 0x63 });
         check_damage(b"\x01\x01\x63\x00\0\0\0\0\0\0\0\0", EnvelopeError::Unknown { what: "framing", number: 0x63 });

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use compact_str::CompactString;
 use subtle::ConstantTimeEq;
 
@@ -82,6 +84,53 @@ pub(crate) fn check_bearer(tokens: &dyn TokenCheck, header: Option<&[u8]>) -> Re
     tokens.check(token.trim()).ok_or(AuthError::Unknown)
 }
 
+/// How a token may stand in an `authorization` header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scheme {
+    /// RFC 6750: the token itself.
+    Bearer,
+    /// Splunk's: the token itself.
+    Splunk,
+    /// Elasticsearch's: the token as it is, or as the second half of what base64 hides.
+    ApiKey,
+    /// RFC 7617: the token is the password, the user's name says nothing.
+    Basic,
+}
+
+impl Scheme {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Splunk => "splunk",
+            Self::ApiKey => "apikey",
+            Self::Basic => "basic",
+        }
+    }
+
+    /// The tokens that the rest of the header may mean.
+    fn tokens(self, text: &str) -> Vec<String> {
+        let hidden = || {
+            let bytes = STANDARD.decode(text).ok()?;
+            String::from_utf8(bytes).ok()?.split_once(':').map(|(_, secret)| secret.to_owned())
+        };
+        match self {
+            Self::Bearer | Self::Splunk => vec![text.to_owned()],
+            Self::ApiKey => [Some(text.to_owned()), hidden()].into_iter().flatten().collect(),
+            Self::Basic => hidden().into_iter().collect(),
+        }
+    }
+}
+
+/// The tokens that the value of an `authorization` header may mean, if it is of one of these forms.
+pub(crate) fn tokens_in(schemes: &[Scheme], header: Option<&[u8]>) -> Result<Vec<String>, AuthError> {
+    let header = header.ok_or(AuthError::Missing)?;
+    let text = str::from_utf8(header).map_err(|_| AuthError::Malformed)?;
+    let (name, rest) = text.trim().split_once(' ').ok_or(AuthError::Malformed)?;
+    let scheme = schemes.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name())).ok_or(AuthError::Malformed)?;
+    let tokens = scheme.tokens(rest.trim());
+    if tokens.is_empty() { Err(AuthError::Malformed) } else { Ok(tokens) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +151,26 @@ mod tests {
         check(Some("Basic one"), Err(AuthError::Malformed));
         check(Some("one"), Err(AuthError::Malformed));
         check(None, Err(AuthError::Missing));
+    }
+
+    #[test]
+    fn tokens_in_the_forms_of_other_protocols() {
+        let check = |schemes: &[Scheme], header: &str, expected: Result<&[&str], AuthError>| {
+            let tokens = tokens_in(schemes, Some(header.as_bytes()));
+            let expected = expected.map(|tokens| tokens.iter().map(|token| (*token).to_owned()).collect());
+            assert_eq!(tokens, expected, "header: {header}");
+        };
+        let splunk = [Scheme::Splunk, Scheme::Basic];
+        let elastic = [Scheme::Bearer, Scheme::ApiKey, Scheme::Basic];
+        check(&splunk, "Splunk one", Ok(&["one"]));
+        check(&splunk, "Basic eDpvbmU=", Ok(&["one"]));
+        check(&splunk, "Bearer one", Err(AuthError::Malformed));
+        check(&elastic, "bearer one", Ok(&["one"]));
+        check(&elastic, "ApiKey eDpvbmU=", Ok(&["eDpvbmU=", "one"]));
+        check(&elastic, "ApiKey one", Ok(&["one"]));
+        check(&elastic, "Basic one", Err(AuthError::Malformed));
+        check(&elastic, "Basic eDpvbmU6dHdv", Ok(&["one:two"]));
+        check(&elastic, "one", Err(AuthError::Malformed));
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn kind(key: SourceKey, door: Door) -> SourceKind {
         (SourceKey::Agent(_), _) => SourceKind::Agent,
         (_, Door::OtlpGrpc | Door::OtlpHttp) => SourceKind::Otlp,
         (_, Door::SyslogTcp | Door::SyslogUdp) => SourceKind::Syslog,
-        (_, Door::Ndjson | Door::Samples) => SourceKind::Http,
+        (_, Door::Ndjson | Door::Samples | Door::Elasticsearch | Door::SplunkHec) => SourceKind::Http,
         (_, Door::Import | Door::Canary) => SourceKind::File,
     }
 }

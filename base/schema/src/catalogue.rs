@@ -99,6 +99,8 @@ catalogue! {
     ORGANIZATION_ID = "organization.id", Keyword, "organisation that the source belongs to";
     CANH_SYSTEM = "canh.system", Keyword, "information system that the source belongs to";
     CANH_SOURCE = "canh.source", Keyword, "agent id, or door and address of the sender";
+    CANH_TOKEN = "canh.token", Keyword, "name of the source's own token, where it has one";
+    CANH_INDEX = "canh.index", Keyword, "index that an Elasticsearch or Splunk sender named";
     HOST_NAME = "host.name", Keyword, "name of the machine that the event is about";
     HOST_IP = "host.ip", Ip, "address of the machine that the event is about";
     HOST_ZONE = "host.zone", Keyword, "network zone of the machine, for example `dmz`";

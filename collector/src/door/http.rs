@@ -1,5 +1,6 @@
 //! One HTTP listener for everything that is sent by HTTP: OTLP ([`super::otlp_http`]), newline-delimited JSON
-//! ([`super::ndjson`]) and files to be scanned ([`super::samples`]). Bodies may be compressed with gzip or zstd.
+//! ([`super::ndjson`]), files to be scanned ([`super::samples`]), Elasticsearch's `_bulk` ([`super::elasticsearch`]) and
+//! Splunk's HTTP Event Collector ([`super::splunk_hec`]). Bodies may be compressed with gzip or zstd.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -7,23 +8,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::BodyDataStream;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use canh_schema::ByteSize;
+use bytes::{Bytes, BytesMut};
+use canh_schema::{ByteSize, Position};
 use canh_wire::limit;
+use compact_str::CompactString;
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::connection::{self, Limits, Protocol};
-use super::intake::Intake;
+use super::intake::{Intake, TOKEN_LABEL};
 use super::otlp::{Logs, Metrics, Signal};
-use super::{BindError, BoundDoor, listen_tcp, ndjson, otlp_http, samples};
-use crate::envelope::Door;
+use super::resend::{self, Resends};
+use super::source_tokens::{SourceToken, SourceTokens};
+use super::{BindError, BoundDoor, elasticsearch, listen_tcp, ndjson, otlp_http, samples, splunk_hec};
+use crate::config::CollectorConfig;
+use crate::envelope::{Door, Envelope};
 use crate::journal::JournalError;
-use crate::token::check_bearer;
+use crate::token::{AuthError, Scheme, tokens_in};
 
 const NAME: &str = "http";
 /// Name of the counter of bodies that are packed in an unknown way.
@@ -38,7 +46,7 @@ pub struct HttpConfig {
     /// Address to listen on.
     #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
-    /// Longest OTLP message after decompression. A longer one is refused.
+    /// Longest message of OTLP, Elasticsearch or Splunk after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
     /// Longest body of newline-delimited JSON after decompression. It is journaled while it comes in.
@@ -71,6 +79,7 @@ pub struct HttpConfig {
     /// A body must have arrived and be durable within this time.
     #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
+    pub token: Vec<SourceToken>,
 }
 
 impl Default for HttpConfig {
@@ -90,6 +99,7 @@ impl Default for HttpConfig {
             first_byte_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(300),
+            token: Vec::new(),
         }
     }
 }
@@ -106,7 +116,8 @@ impl HttpConfig {
     }
 }
 
-pub(super) fn bind(config: &HttpConfig, intake: &Intake) -> Result<Option<BoundDoor>, BindError> {
+pub(super) fn bind(all: &CollectorConfig, intake: &Intake) -> Result<Option<BoundDoor>, BindError> {
+    let config = &all.http;
     if !config.enabled {
         return Ok(None);
     }
@@ -117,23 +128,36 @@ pub(super) fn bind(config: &HttpConfig, intake: &Intake) -> Result<Option<BoundD
         first_byte_timeout: config.first_byte_timeout,
         idle_timeout: config.idle_timeout,
     };
-    let router = router(config, intake.clone());
+    let router = router(all, intake.clone());
     let intake = intake.clone();
     Ok(Some(BoundDoor::new(NAME, address, move |stop| {
         connection::serve_http(NAME, listener, Protocol::Http, limits, router, intake, stop)
     })))
 }
 
-fn router(config: &HttpConfig, intake: Intake) -> Router {
-    let places = Arc::new(Semaphore::new(config.requests_max.get()));
-    let sample_places = Arc::new(Semaphore::new(config.samples_max.get()));
-    let app = App { intake, config: Arc::new(config.clone()), places, sample_places };
-    Router::new()
+fn router(all: &CollectorConfig, intake: Intake) -> Router {
+    let config = &all.http;
+    let app = App {
+        intake,
+        config: Arc::new(config.clone()),
+        places: Arc::new(Semaphore::new(config.requests_max.get())),
+        sample_places: Arc::new(Semaphore::new(config.samples_max.get())),
+        tokens: Arc::new(SourceTokens::new(&config.token)),
+        resends: Arc::default(),
+    };
+    let mut router = Router::new()
         .route(Logs::HTTP_PATH, post(otlp_http::export::<Logs>))
         .route(Metrics::HTTP_PATH, post(otlp_http::export::<Metrics>))
         .route(ndjson::PATH, post(ndjson::ingest))
         .route(samples::PATH, post(samples::receive))
-        .fallback(unknown)
+        .fallback(unknown);
+    if all.elasticsearch.enabled {
+        router = router.merge(elasticsearch::routes(&all.elasticsearch));
+    }
+    if all.splunk_hec.enabled {
+        router = router.merge(splunk_hec::routes(&all.splunk_hec));
+    }
+    router
         // Bodies are read piece by piece under limits of their own.
         .layer(DefaultBodyLimit::disable())
         // What cannot be unpacked is refused by `App::admit`, in the words of each protocol.
@@ -142,8 +166,10 @@ fn router(config: &HttpConfig, intake: Intake) -> Router {
 }
 
 async fn unknown() -> Response {
-    let known = [Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH].join(", ");
-    (StatusCode::NOT_FOUND, format!("nothing is received here; send to one of {known}\n")).into_response()
+    let paths =
+        [Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH, elasticsearch::PATH, splunk_hec::PATH];
+    let message = format!("nothing is received here; send to one of {}\n", paths.join(", "));
+    (StatusCode::NOT_FOUND, message).into_response()
 }
 
 #[derive(Clone)]
@@ -153,6 +179,26 @@ pub(super) struct App {
     places: Arc<Semaphore>,
     /// A scan takes long; it must not take the places of those who send logs.
     sample_places: Arc<Semaphore>,
+    tokens: Arc<SourceTokens>,
+    /// Bodies whose senders did not wait for the answer.
+    pub(super) resends: Arc<Resends>,
+}
+
+/// A request that may be read. The permit stands for its room in memory.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    _place: OwnedSemaphorePermit,
+    /// Name of the source, if it has a token of its own.
+    pub(super) token: Option<CompactString>,
+}
+
+impl Admitted {
+    /// Writes on the batch whose token it came with.
+    pub(super) fn mark(&self, envelope: &mut Envelope) {
+        if let Some(token) = &self.token {
+            envelope.label(TOKEN_LABEL, token);
+        }
+    }
 }
 
 /// Why a request was refused: the status, the name of the counter, and what the sender reads.
@@ -198,44 +244,108 @@ impl Refusal {
 }
 
 impl App {
-    /// Checks who asks, what the headers say of the body, and whether there is room, before the body is read. The
-    /// permit stands for the room.
-    pub(super) fn admit(&self, headers: &HeaderMap, len_max: ByteSize) -> Result<OwnedSemaphorePermit, Refusal> {
-        self.check_head(headers, len_max, Refusal::too_large)?;
-        self.places.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many requests at the same time; try again")
-        })
+    /// Checks who asks, what the headers say of the body, and whether there is room, before the body is read.
+    pub(super) fn admit(&self, headers: &HeaderMap, len_max: ByteSize) -> Result<Admitted, Refusal> {
+        let token = self.bearer(headers)?;
+        self.make_room(headers, len_max, token)
     }
 
-    /// The same for a file that is to be scanned.
-    pub(super) fn admit_sample(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Refusal> {
-        self.check_head(headers, self.config.sample_max, samples::too_large)?;
-        self.sample_places.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many files are being scanned; try again")
-        })
-    }
-
-    fn check_head(
+    /// The same for somebody who is known already.
+    pub(super) fn make_room(
         &self,
         headers: &HeaderMap,
         len_max: ByteSize,
-        too_large: fn(ByteSize) -> Refusal,
-    ) -> Result<(), Refusal> {
-        let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        check_bearer(&*self.intake.tokens, authorization)
-            .map_err(|error| Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()))?;
-        // Of a body that is unpacked on the way, both headers are gone.
-        if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
-            let encoding = String::from_utf8_lossy(encoding.as_bytes());
-            let message =
-                format!("a body packed with `{encoding}` cannot be read; send it with gzip or zstd, or as it is");
-            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, CONTENT_ENCODING, message));
+        token: Option<CompactString>,
+    ) -> Result<Admitted, Refusal> {
+        check_head(headers, len_max, Refusal::too_large)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many requests at the same time; try again")
+        })?;
+        Ok(Admitted { _place: place, token })
+    }
+
+    /// The same for a file that is to be scanned.
+    pub(super) fn admit_sample(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        let token = self.bearer(headers)?;
+        check_head(headers, self.config.sample_max, samples::too_large)?;
+        let place = self.sample_places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many files are being scanned; try again")
+        })?;
+        Ok(Admitted { _place: place, token })
+    }
+
+    fn bearer(&self, headers: &HeaderMap) -> Result<Option<CompactString>, Refusal> {
+        self.who(headers, &[Scheme::Bearer])
+            .map_err(|error| Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()))
+    }
+
+    /// The name of the source whose token this is; no name for the token that all share.
+    pub(super) fn who(&self, headers: &HeaderMap, schemes: &[Scheme]) -> Result<Option<CompactString>, AuthError> {
+        let header = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        for token in tokens_in(schemes, header)? {
+            // Both lists are always asked, so that time says nothing about them.
+            let (shared, own) = (self.intake.tokens.check(&token), self.tokens.check(&token));
+            if shared.is_some() || own.is_some() {
+                return Ok(own);
+            }
         }
-        let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
-        if len.is_some_and(|len| len > len_max.bytes()) { Err(too_large(len_max)) } else { Ok(()) }
+        Err(AuthError::Unknown)
     }
 
     pub(super) fn count(&self, door: Door, refusal: &Refusal) {
         self.intake.refused(door, refusal.reason);
     }
+
+    /// Whether a body would be read now.
+    pub(super) fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
+    /// Journals a body that its sender sends again if no answer comes. The place in the journal is answered.
+    pub(super) async fn append_once(
+        &self,
+        envelope: Envelope,
+        records: u64,
+        admitted: &Admitted,
+    ) -> Result<Position, Refusal> {
+        let (door, peer) = (envelope.door, envelope.peer);
+        let key = resend::key(&envelope, admitted.token.as_deref());
+        let intake = self.intake.clone();
+        let work = async move {
+            let appended = intake.append(envelope, records).await;
+            appended.map(|appended| appended.position).map_err(|error| Refusal::journal(&error))
+        };
+        let once = self.resends.once(key, work).await;
+        if let (true, Some(peer)) = (once.resent, peer) {
+            self.intake.resent(door, peer);
+        }
+        once.outcome
+    }
+}
+
+/// What the headers say of the body.
+fn check_head(headers: &HeaderMap, len_max: ByteSize, too_large: fn(ByteSize) -> Refusal) -> Result<(), Refusal> {
+    // Of a body that is unpacked on the way, both headers are gone.
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let message = format!("a body packed with `{encoding}` cannot be read; send it with gzip or zstd, or as it is");
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, CONTENT_ENCODING, message));
+    }
+    let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
+    if len.is_some_and(|len| len > len_max.bytes()) { Err(too_large(len_max)) } else { Ok(()) }
+}
+
+/// The whole body, if it is not too long.
+pub(super) async fn read_all(mut body: BodyDataStream, len_max: ByteSize) -> Result<Bytes, Refusal> {
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| {
+            Refusal::new(StatusCode::BAD_REQUEST, "body", format!("the body cannot be read: {error}"))
+        })?;
+        if bytes.len() + piece.len() > len_max.as_len() {
+            return Err(Refusal::too_large(len_max));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
 }

@@ -14,6 +14,9 @@ use crate::journal::{Appended, Journal, JournalError};
 use crate::sources::{Seen, SourceKey, Sources};
 use crate::token::TokenCheck;
 
+/// Label of a batch that came with the token of one source: the name of that token.
+pub(super) const TOKEN_LABEL: &str = "canh.token";
+
 /// The way from a door into the journal. Clones are the same way.
 #[derive(Clone)]
 pub struct Intake {
@@ -32,6 +35,8 @@ pub(super) struct DoorMetrics {
     records: IntCounterVec,
     bytes: IntCounterVec,
     refused: IntCounterVec,
+    resent: IntCounterVec,
+    token_records: IntCounterVec,
     refused_connections: IntCounterVec,
     pub(super) connections: IntGaugeVec,
 }
@@ -50,6 +55,16 @@ impl DoorMetrics {
             records: counter("canh_door_records_total", "Records journaled.", &["door"])?,
             bytes: counter("canh_door_bytes_total", "Bytes of payload journaled.", &["door"])?,
             refused: counter("canh_door_refused_total", "Requests refused; the sender was told.", &["door", "reason"])?,
+            resent: counter(
+                "canh_door_resent_total",
+                "Bodies that came again because their sender had gone away before the answer; not kept twice.",
+                &["door"],
+            )?,
+            token_records: counter(
+                "canh_token_records_total",
+                "Records journaled of a source that has a token of its own.",
+                &["token", "door"],
+            )?,
             refused_connections: counter(
                 "canh_door_connections_refused_total",
                 "Connections closed because of a limit on their number.",
@@ -103,8 +118,13 @@ impl Intake {
     pub(super) async fn append_quietly(&self, envelope: Envelope, records: u64) -> Result<Appended, JournalError> {
         let door = envelope.door.name();
         let bytes = envelope.payload.len() as u64;
+        // Names of tokens come from the configuration, so there are few.
+        let token = envelope.labels.iter().find(|(name, _)| name == TOKEN_LABEL).map(|(_, token)| token.clone());
         let appended = self.journal.append(envelope).await?;
         if !appended.duplicate {
+            if let Some(token) = token {
+                self.metrics.token_records.with_label_values(&[token.as_str(), door]).inc_by(records);
+            }
             self.metrics.batches.with_label_values(&[door]).inc();
             self.metrics.records.with_label_values(&[door]).inc_by(records);
             self.metrics.bytes.with_label_values(&[door]).inc_by(bytes);
@@ -133,9 +153,24 @@ impl Intake {
         }
     }
 
+    /// Counts a body that came again and is in the journal already.
+    pub(super) fn resent(&self, door: Door, peer: IpAddr) {
+        self.metrics.resent.with_label_values(&[door.name()]).inc();
+        let mut seen = Seen::new(door, Some(peer), Timestamp::now());
+        seen.duplicates = 1;
+        self.sources.add(SourceKey::Peer(door, peer), &seen);
+    }
+
     /// Counts a request that was refused, so that its sender knows and still has the data.
     pub(super) fn refused(&self, door: Door, reason: &'static str) {
         self.metrics.refused.with_label_values(&[door.name(), reason]).inc();
+    }
+
+    /// Counts records of a request that were refused while others of it were taken; the sender was told.
+    pub(super) fn refused_items(&self, door: Door, reason: &'static str, items: u64) {
+        if items > 0 {
+            self.metrics.refused.with_label_values(&[door.name(), reason]).inc_by(items);
+        }
     }
 
     /// Counts a connection that was closed for a limit. What its sender wanted to send is not known.

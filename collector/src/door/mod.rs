@@ -3,12 +3,15 @@
 //! A door receives, makes envelopes, and answers its sender once the journal has them. It does not look into them more
 //! than its protocol needs. Each has its own limits, and counts what it drops.
 
+pub mod elasticsearch;
 pub mod http;
 pub mod ndjson;
 mod numbered;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod samples;
+pub mod source_tokens;
+pub mod splunk_hec;
 pub mod syslog_tcp;
 pub mod syslog_udp;
 
@@ -19,6 +22,7 @@ mod lines;
 mod octets;
 mod otlp;
 mod places;
+mod resend;
 
 use std::future::Future;
 use std::io;
@@ -52,8 +56,9 @@ pub static DOORS: &[DoorSpec] = &[
     },
     DoorSpec {
         name: "http",
-        about: "OpenTelemetry logs and metrics, newline-delimited JSON, and files to be scanned, over HTTP",
-        bind: |config, intake| http::bind(&config.http, intake),
+        about: "OpenTelemetry logs and metrics, newline-delimited JSON, Elasticsearch's `_bulk`, Splunk's HTTP Event Collector, and files to be \
+                scanned, over HTTP",
+        bind: |config, intake| http::bind(config, intake),
     },
     DoorSpec {
         name: "syslog_udp",

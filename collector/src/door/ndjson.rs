@@ -6,6 +6,8 @@
 //! A short body may have the number of a batch in its headers, as our agents' batches have ([`BatchNumber`]): it is kept
 //! once, however often it is sent. That is how `canh import` sends files.
 
+use std::net::IpAddr;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -18,7 +20,7 @@ use http::{Request, StatusCode, Uri, header};
 use serde::{Deserialize, Serialize};
 
 use super::connection::Peer;
-use super::http::{App, Refusal};
+use super::http::{Admitted, App, Refusal};
 use super::json_array::ArraySplitter;
 use super::lines::{LineSplitter, Ready};
 use super::numbered;
@@ -41,11 +43,11 @@ pub(super) fn payload_len_max(line_max: ByteSize) -> u64 {
 /// What may follow the question mark.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Query {
+struct Query {
     /// Name of the format of the records.
-    pub(super) format: Option<String>,
+    format: Option<String>,
     /// Host of records that do not name one.
-    pub(super) host: Option<String>,
+    host: Option<String>,
 }
 
 /// The answer.
@@ -132,13 +134,14 @@ fn answer(status: StatusCode, receipt: &Receipt) -> Response {
 
 async fn receive(app: &App, peer: Peer, request: Request<Body>, receipt: &mut Receipt) -> Result<(), Refusal> {
     let (parts, body) = request.into_parts();
-    let _place = app.admit(&parts.headers, app.config.body_max)?;
+    let admitted = app.admit(&parts.headers, app.config.body_max)?;
     let query = read_query(&parts.uri)?;
     let number = BatchNumber::read(&parts.headers).map_err(|error| malformed(&error))?;
+    let sender = Sender { peer: peer.ip(), query, admitted };
     let work = async {
         match number {
-            Some(number) => numbered::receive(app, peer, &query, number, body, receipt).await,
-            None => read_body(app, peer, &query, body, receipt).await,
+            Some(number) => numbered::receive(app, &sender, number, body, receipt).await,
+            None => read_body(app, &sender, body, receipt).await,
         }
     };
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
@@ -247,7 +250,30 @@ fn malformed(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "malformed", error.to_string())
 }
 
-async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &mut Receipt) -> Result<(), Refusal> {
+/// Who sends a body, and what it says of it.
+pub(super) struct Sender {
+    pub(super) peer: IpAddr,
+    query: Query,
+    admitted: Admitted,
+}
+
+impl Sender {
+    /// What it names for records that name none.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.query.host.as_deref()
+    }
+
+    pub(super) fn envelope(&self, ready: Ready) -> Envelope {
+        let mut envelope = Envelope::new(DOOR, Timestamp::now(), ready.framing, ready.payload);
+        envelope.peer = Some(self.peer);
+        envelope.format = self.query.format.as_deref().map(CompactString::from);
+        envelope.host = self.query.host.as_deref().map(CompactString::from);
+        self.admitted.mark(&mut envelope);
+        envelope
+    }
+}
+
+async fn read_body(app: &App, sender: &Sender, body: Body, receipt: &mut Receipt) -> Result<(), Refusal> {
     let line_max = app.config.line_max.as_len();
     let body_max = app.config.body_max;
     let mut splitter = None;
@@ -287,7 +313,7 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
                 break;
             }
             if splitter.ready_len() >= PIECE_LEN {
-                flush(app, peer, query, splitter, lines_before, receipt).await?;
+                flush(app, sender, splitter, lines_before, receipt).await?;
             }
         }
     }
@@ -295,31 +321,27 @@ async fn read_body(app: &App, peer: Peer, query: &Query, body: Body, receipt: &m
         if outcome.is_ok() {
             outcome = splitter.finish();
         }
-        flush(app, peer, query, splitter, lines_before, receipt).await?;
+        flush(app, sender, splitter, lines_before, receipt).await?;
     }
     outcome
 }
 
 async fn flush(
     app: &App,
-    peer: Peer,
-    query: &Query,
+    sender: &Sender,
     splitter: &mut Splitter,
     lines_before: u64,
     receipt: &mut Receipt,
 ) -> Result<(), Refusal> {
     receipt.progress.unit = splitter.unit();
     for (at, ready) in splitter.take().into_iter().enumerate() {
-        let mut envelope = Envelope::new(DOOR, Timestamp::now(), ready.framing, ready.payload);
-        envelope.peer = Some(peer.ip());
-        envelope.format = query.format.as_deref().map(CompactString::from);
-        envelope.host = query.host.as_deref().map(CompactString::from);
         receipt.progress.in_doubt = true; // whoever stops waiting does not know what the journal did
-        let appended = app.intake.append(envelope, ready.records).await;
+        let records = ready.records;
+        let appended = app.intake.append(sender.envelope(ready), records).await;
         // Of two batches, the second holds lines from between those of the first.
         receipt.progress.in_doubt = appended.is_err() && at > 0;
         appended.map_err(|error| Refusal::journal(&error))?;
-        receipt.accepted += ready.records;
+        receipt.accepted += records;
     }
     receipt.progress.in_doubt = false;
     receipt.progress.through = match splitter.unit() {
@@ -327,7 +349,7 @@ async fn flush(
         Unit::Element => splitter.units_total(),
     };
     let cut = splitter.cut_total() - receipt.truncated;
-    app.intake.dropped(DOOR, Some(peer.ip()), DropReason::Truncated, cut);
+    app.intake.dropped(DOOR, Some(sender.peer), DropReason::Truncated, cut);
     receipt.truncated += cut;
     Ok(())
 }

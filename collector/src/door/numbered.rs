@@ -4,17 +4,14 @@
 //! Unlike other bodies it is kept whole or not at all, because a part of it would take its number.
 
 use axum::body::Body;
-use canh_schema::{ByteSize, Timestamp};
+use canh_schema::ByteSize;
 use canh_wire::BatchNumber;
-use compact_str::CompactString;
 
-use super::connection::Peer;
-use super::http::{App, Refusal};
+use super::http::{App, Refusal, read_all};
 use super::lines::LineSplitter;
-use super::ndjson::{DOOR, PIECE_LEN, Query, Receipt};
-use super::otlp_http::read_all;
+use super::ndjson::{DOOR, PIECE_LEN, Receipt, Sender};
 use crate::drops::DropReason;
-use crate::envelope::{Envelope, Framing};
+use crate::envelope::Framing;
 use crate::sources::{SourceAbout, SourceKey};
 
 /// What the list of senders shows for those who name no host.
@@ -22,8 +19,7 @@ const NAMELESS: &str = "canh import";
 
 pub(super) async fn receive(
     app: &App,
-    peer: Peer,
-    query: &Query,
+    sender: &Sender,
     number: BatchNumber,
     body: Body,
     receipt: &mut Receipt,
@@ -36,24 +32,21 @@ pub(super) async fn receive(
     lines.finish();
     let cut = lines.cut_total();
     for ready in lines.take() {
-        let mut envelope = Envelope::new(DOOR, Timestamp::now(), ready.framing, ready.payload);
-        envelope.peer = Some(peer.ip());
-        envelope.format = query.format.as_deref().map(CompactString::from);
-        envelope.host = query.host.as_deref().map(CompactString::from);
         // Lines that were cut are a batch of their own, so each body has two numbers in the journal.
         let part = u64::from(ready.framing == Framing::Records);
         let sequence = number.sequence.saturating_mul(2).saturating_add(part);
+        let records = ready.records;
+        let mut envelope = sender.envelope(ready);
         envelope.agent = Some(BatchNumber { sequence, ..number });
-        let appended = app.intake.append(envelope, ready.records).await;
-        let appended = appended.map_err(|error| Refusal::journal(&error))?;
-        receipt.accepted += ready.records;
+        let appended = app.intake.append(envelope, records).await.map_err(|error| Refusal::journal(&error))?;
+        receipt.accepted += records;
         if part == 1 && !appended.duplicate {
-            app.intake.dropped(DOOR, Some(peer.ip()), DropReason::Truncated, cut);
+            app.intake.dropped(DOOR, Some(sender.peer), DropReason::Truncated, cut);
         }
     }
     receipt.truncated = cut;
     let mut about = SourceAbout::default();
-    about.set_host(query.host.as_deref().unwrap_or(NAMELESS));
+    about.set_host(sender.host().unwrap_or(NAMELESS));
     app.intake.sources.describe(SourceKey::Agent(number.agent), about);
     Ok(())
 }

@@ -142,20 +142,27 @@ fn series_name(name: &str, point: &NumberDataPoint) -> String {
     if labels.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", labels.join(",")) }
 }
 
-/// Journals one message. `bytes` is `request` as it came.
-pub(super) async fn append<S: Signal>(
-    intake: &Intake,
-    door: Door,
-    peer: IpAddr,
-    agent: Option<BatchNumber>,
-    bytes: Bytes,
-    request: &S::Request,
-) -> Result<Appended, JournalError> {
+/// The batch of one message, which `bytes` is as it came.
+pub(super) fn envelope<S: Signal>(door: Door, peer: IpAddr, agent: Option<BatchNumber>, bytes: Bytes) -> Envelope {
     let mut envelope = Envelope::new(door, Timestamp::now(), S::FRAMING, bytes);
     envelope.peer = Some(peer);
     envelope.agent = agent;
+    envelope
+}
+
+/// Journals one message; `request` is what is in the envelope.
+pub(super) async fn append<S: Signal>(
+    intake: &Intake,
+    envelope: Envelope,
+    request: &S::Request,
+) -> Result<Appended, JournalError> {
+    let key = match (envelope.agent, envelope.peer) {
+        (Some(batch), _) => Some(SourceKey::Agent(batch.agent)),
+        (None, peer) => peer.map(|peer| SourceKey::Peer(envelope.door, peer)),
+    };
     let appended = intake.append(envelope, S::count(request)).await?;
-    let key = agent.map_or(SourceKey::Peer(door, peer), |batch| SourceKey::Agent(batch.agent));
-    intake.sources.describe(key, S::about(request));
+    if let Some(key) = key {
+        intake.sources.describe(key, S::about(request));
+    }
     Ok(appended)
 }

@@ -187,7 +187,8 @@ impl<S: Signal> UnaryService<Received<S>> for Export<S> {
         let (app, peer, agent) = (self.app.clone(), self.peer, self.agent);
         Box::pin(async move {
             let Received { bytes, request } = request.into_inner();
-            match otlp::append::<S>(&app.intake, DOOR, peer.ip(), agent, bytes, &request).await {
+            let envelope = otlp::envelope::<S>(DOOR, peer.ip(), agent, bytes);
+            match otlp::append::<S>(&app.intake, envelope, &request).await {
                 Ok(_) => Ok(Response::new(S::Response::default())),
                 Err(error) => {
                     app.intake.refused(DOOR, "journal");

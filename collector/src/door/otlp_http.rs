@@ -1,18 +1,16 @@
 //! OTLP over HTTP, as protobuf and as JSON (OTLP specification, "OTLP/HTTP"). JSON is kept in the journal as protobuf.
 
 use axum::Extension;
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use canh_schema::ByteSize;
+use bytes::Bytes;
 use canh_wire::BatchNumber;
-use futures_util::StreamExt;
 use http::{HeaderMap, Request, StatusCode, header};
 use prost::Message;
 
 use super::connection::Peer;
-use super::http::{App, Refusal};
+use super::http::{App, Refusal, read_all};
 use super::otlp::{self, Signal};
 use crate::envelope::Door;
 
@@ -104,7 +102,7 @@ async fn receive<S: Signal>(
     encoding: Encoding,
     body: Body,
 ) -> Result<(), Refusal> {
-    let _place = app.admit(headers, app.config.message_max)?;
+    let admitted = app.admit(headers, app.config.message_max)?;
     let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "malformed", message);
     let agent = BatchNumber::read(headers).map_err(|error| bad(error.to_string()))?;
     let work = async {
@@ -120,22 +118,10 @@ async fn receive<S: Signal>(
                 (Bytes::from(request.encode_to_vec()), request)
             }
         };
-        let appended = otlp::append::<S>(&app.intake, DOOR, peer.ip(), agent, bytes, &request).await;
+        let mut envelope = otlp::envelope::<S>(DOOR, peer.ip(), agent, bytes);
+        admitted.mark(&mut envelope);
+        let appended = otlp::append::<S>(&app.intake, envelope, &request).await;
         appended.map(drop).map_err(|error| Refusal::journal(&error))
     };
     tokio::time::timeout(app.config.request_timeout, work).await.unwrap_or_else(|_| Err(Refusal::timeout()))
-}
-
-pub(super) async fn read_all(mut body: BodyDataStream, len_max: ByteSize) -> Result<Bytes, Refusal> {
-    let mut bytes = BytesMut::new();
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, "body", format!("the body cannot be read: {error}"))
-        })?;
-        if bytes.len() + piece.len() > len_max.as_len() {
-            return Err(Refusal::too_large(len_max));
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes.freeze())
 }

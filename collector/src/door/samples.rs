@@ -23,7 +23,7 @@ use crate::envelope::{Door, Envelope, Framing};
 pub(super) const PATH: &str = "/v1/samples";
 const DOOR: Door = Door::Samples;
 /// Longest text of the query, in bytes.
-const TEXT_MAX: usize = 4_096;
+pub(super) const TEXT_MAX: usize = 4_096;
 
 /// One file, whole.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ pub(super) async fn receive(
 async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, Refusal> {
     let (parts, body) = request.into_parts();
     // Held until the answer: with `sample_max` it bounds what samples take of the memory.
-    let _place = app.admit_sample(&parts.headers)?;
+    let admitted = app.admit_sample(&parts.headers)?;
     let Some(sink) = app.intake.samples.clone() else {
         let message = "no YARA rules are loaded here; name a directory in `yara` under `[detection]`";
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no_rules", message));
@@ -126,6 +126,7 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     envelope.peer = Some(peer.ip());
     envelope.format = Some(CompactString::const_new("json"));
     envelope.host = host;
+    admitted.mark(&mut envelope);
     app.intake.append(envelope, scanned.records).await.map_err(|error| Refusal::journal(&error))?;
     Ok(scanned.receipt)
 }

@@ -30,7 +30,9 @@ mod wso2_metrics;
 mod zeek_json;
 
 pub(crate) mod auditd;
+pub(crate) mod elastic_bulk;
 pub(crate) mod otlp;
+pub(crate) mod splunk_hec;
 
 use canh_schema::{Event, Timestamp};
 
@@ -184,6 +186,8 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
     };
     targets.push(("batch", fuzz_batch));
     targets.push(("evtx_file", crate::evtx_file::fuzz));
+    targets.push(("elastic_bulk", elastic_bulk::fuzz));
+    targets.push(("splunk_hec", splunk_hec::fuzz));
     targets
 }
 

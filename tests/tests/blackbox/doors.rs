@@ -8,7 +8,7 @@ use std::time::Duration;
 use canh_tests::{Process, Server, ServerOptions, wait_until};
 
 /// A program of the machine, or a loud word that it is not there.
-fn tool(name: &str) -> Option<PathBuf> {
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let found = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
         .iter()
         .map(|dir| Path::new(dir).join(name))
@@ -19,7 +19,7 @@ fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
-fn count_reaches(server: &Server, query: &str, expected: u64) -> anyhow::Result<()> {
+pub(crate) fn count_reaches(server: &Server, query: &str, expected: u64) -> anyhow::Result<()> {
     let api = server.api()?;
     wait_until(query, Duration::from_secs(30), || Ok(api.count(query)? >= expected))?;
     assert_eq!(api.count(query)?, expected, "query: {query}");

@@ -1,5 +1,6 @@
 //! Each door against a client in the same process, and the ways in which a client can misbehave.
 
+mod foreign;
 mod grpc;
 mod http;
 mod real;
