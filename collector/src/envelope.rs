@@ -17,6 +17,8 @@ pub struct Envelope {
     pub door: Door,
     /// Address of the sender. `None` for files, and for a list of records that each carry their own.
     pub peer: Option<IpAddr>,
+    /// Name of the sender that it has proven, with a certificate.
+    pub sender: Option<CompactString>,
     /// When the door had the whole batch.
     pub received: Timestamp,
     /// Set when one of our agents numbered the batch.
@@ -45,10 +47,13 @@ pub enum Door {
     Canary = 7,
     /// What was found in a file that was sent to be scanned.
     Samples = 8,
+    SyslogTls = 20,
+    Relp = 21,
+    RelpTls = 22,
 }
 
 impl Door {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Ndjson,
@@ -57,6 +62,9 @@ impl Door {
         Self::Import,
         Self::Canary,
         Self::Samples,
+        Self::SyslogTls,
+        Self::Relp,
+        Self::RelpTls,
     ];
 
     /// The name in configuration, metrics and `canh.source`.
@@ -70,6 +78,9 @@ impl Door {
             Self::Import => "import",
             Self::Canary => "canary",
             Self::Samples => "samples",
+            Self::SyslogTls => "syslog_tls",
+            Self::Relp => "relp",
+            Self::RelpTls => "relp_tls",
         }
     }
 
@@ -135,7 +146,9 @@ pub enum EnvelopeError {
     Text,
 }
 
-const VERSION: u8 = 1;
+/// The version that this program writes where it needs to, and the one of all envelopes without a proven sender.
+const VERSION: u8 = 2;
+const VERSION_WITHOUT_SENDER: u8 = 1;
 
 /// The longest format or host name kept, in bytes.
 const NAME_MAX: usize = u8::MAX as usize;
@@ -147,30 +160,34 @@ mod flag {
     pub(super) const PEER_V4: u8 = 8;
     pub(super) const PEER_V6: u8 = 16;
     pub(super) const TRUNCATED: u8 = 32;
+    pub(super) const SENDER: u8 = 64;
 }
 
 impl Envelope {
     pub fn new(door: Door, received: Timestamp, framing: Framing, payload: Bytes) -> Self {
-        Self { door, peer: None, received, agent: None, format: None, host: None, framing, payload }
+        Self { door, peer: None, sender: None, received, agent: None, format: None, host: None, framing, payload }
     }
 
     /// Length of the encoded form in bytes, at most this.
     pub fn encoded_len_max(&self) -> usize {
-        // head, agent, address, and two names with their lengths
-        12 + 32 + 16 + 2 * (1 + NAME_MAX) + self.payload.len()
+        // head, agent, address, and three names with their lengths
+        12 + 32 + 16 + 3 * (1 + NAME_MAX) + self.payload.len()
     }
 
     /// All of the encoded form except the payload, which follows it as it is.
     pub fn encode_head(&self) -> BytesMut {
         let format = self.format.as_deref().map(|name| cut_name(name, NAME_MAX));
         let host = self.host.as_deref().map(|name| cut_name(name, NAME_MAX));
+        let sender = self.sender.as_deref().map(|name| cut_name(name, NAME_MAX));
+        let version = if sender.is_some() { VERSION } else { VERSION_WITHOUT_SENDER };
         let mut flags = peer_flag(self.peer);
+        flags |= if sender.is_some() { flag::SENDER } else { 0 };
         flags |= if self.agent.is_some() { flag::AGENT } else { 0 };
         flags |= if format.is_some() { flag::FORMAT } else { 0 };
         flags |= if host.is_some() { flag::HOST } else { 0 };
 
         let mut head = BytesMut::with_capacity(64);
-        head.put_slice(&[VERSION, self.door as u8, self.framing as u8, flags]);
+        head.put_slice(&[version, self.door as u8, self.framing as u8, flags]);
         head.put_i64_le(self.received.nanos());
         if let Some(batch) = &self.agent {
             head.put_slice(batch.agent.as_bytes());
@@ -178,7 +195,7 @@ impl Envelope {
             head.put_u64_le(batch.sequence);
         }
         put_peer(&mut head, self.peer);
-        for name in [format, host].into_iter().flatten() {
+        for name in [format, host, sender].into_iter().flatten() {
             head.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
             head.put_slice(name.as_bytes());
         }
@@ -196,7 +213,7 @@ impl Envelope {
     pub fn decode(mut bytes: Bytes) -> Result<Self, EnvelopeError> {
         let short = |_| EnvelopeError::Short;
         let version = bytes.try_get_u8().map_err(short)?;
-        if version != VERSION {
+        if !matches!(version, VERSION_WITHOUT_SENDER | VERSION) {
             return Err(EnvelopeError::Version { version });
         }
         let door = bytes.try_get_u8().map_err(short)?;
@@ -214,11 +231,14 @@ impl Envelope {
         let peer = get_peer(&mut bytes, flags).ok_or(EnvelopeError::Short)?;
         let format = if flags & flag::FORMAT == 0 { None } else { Some(get_name(&mut bytes)?) };
         let host = if flags & flag::HOST == 0 { None } else { Some(get_name(&mut bytes)?) };
+        let has_sender = version == VERSION && flags & flag::SENDER != 0;
+        let sender = if has_sender { Some(get_name(&mut bytes)?) } else { None };
         Ok(Self {
             door: Door::from_number(door).ok_or(EnvelopeError::Unknown { what: "door", number: door })?,
             framing: Framing::from_number(framing)
                 .ok_or(EnvelopeError::Unknown { what: "framing", number: framing })?,
             peer,
+            sender,
             received,
             agent,
             format,
@@ -233,8 +253,12 @@ impl Envelope {
         Records { framing: self.framing, peer: self.peer, rest: self.payload.clone() }
     }
 
-    /// What `canh.source` is for a record that came from `peer`: the agent's id, or the door and the address.
+    /// What `canh.source` is for a record that came from `peer`: the agent's id, or the door and the name that the sender
+    /// has proven, or else its address.
     pub fn source(&self, peer: Option<IpAddr>) -> CompactString {
+        if let (None, Some(name)) = (&self.agent, &self.sender) {
+            return format_compact!("{}:{name}", self.door.name());
+        }
         match (&self.agent, peer) {
             (Some(batch), _) => batch.agent.to_compact_string(),
             (None, Some(address)) => format_compact!("{}:{address}", self.door.name()),
@@ -411,11 +435,13 @@ mod tests {
             agent in prop::option::of((any::<[u8; 16]>(), any::<u64>(), any::<u64>())),
             format in prop::option::of("[a-zé]{0,20}"),
             host in prop::option::of("[a-zé]{0,20}"),
+            sender in prop::option::of("[a-zé]{0,20}"),
             payload in prop::collection::vec(any::<u8>(), 0..200),
         ) -> Envelope {
             Envelope {
                 door,
                 peer,
+                sender: sender.map(CompactString::from),
                 received: Timestamp::from_nanos(received),
                 agent: agent.map(|(agent, spool, sequence)| {
                     AgentBatch { agent: AgentId::from_bytes(agent), spool, sequence }

@@ -156,6 +156,6 @@ pub(super) async fn append<S: Signal>(
     envelope.agent = agent;
     let appended = intake.append(envelope, S::count(request)).await?;
     let key = agent.map_or(SourceKey::Peer(door, peer), |batch| SourceKey::Agent(batch.agent));
-    intake.sources.describe(key, S::about(request));
+    intake.sources.describe(&key, S::about(request));
     Ok(appended)
 }

@@ -67,7 +67,7 @@ async fn many_lines_become_few_batches_and_none_is_lost() {
     stream.write_all(text.as_bytes()).await.unwrap();
     assert_eq!(bench.records(20_000).await, lines);
     let address = localhost().unwrap();
-    let line = bench.sources.get(SourceKey::Peer(Door::SyslogTcp, address)).unwrap();
+    let line = bench.sources.get(&SourceKey::Peer(Door::SyslogTcp, address)).unwrap();
     assert!(line.batches < 2_000, "{} batches", line.batches);
     drop(stream);
     let envelopes = bench.finish().await;
@@ -227,7 +227,7 @@ async fn a_burst_of_datagrams_is_kept_or_counted() {
     let deadline = Instant::now() + PATIENCE;
     loop {
         socket.send_to(b"<13>last", bench.address("syslog_udp")).await.unwrap();
-        let kept = bench.sources.get(key).map_or(0, |line| line.records);
+        let kept = bench.sources.get(&key).map_or(0, |line| line.records);
         if kept + bench.dropped("syslog_udp", DropReason::KernelBuffer) > sent {
             break;
         }
