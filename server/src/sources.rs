@@ -48,7 +48,8 @@ pub(crate) async fn run(sources: Arc<Sources>, state: Arc<dyn StateStore>, data:
         match state.put_sources(&changed).await {
             Ok(()) => {
                 seen_last = newest;
-                let known = |line: &SourceStatus| (line.key.clone(), Reported { records: line.records, bytes: line.bytes });
+                let known =
+                    |line: &SourceStatus| (line.key.clone(), Reported { records: line.records, bytes: line.bytes });
                 reported = lines.iter().map(known).collect();
             }
             // The next report holds what this one would have.

@@ -89,6 +89,10 @@ pub static DOORS: &[DoorSpec] = &[
     },
 ];
 
+/// What reads bytes of a protocol before anything is journaled.
+pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 2] =
+    [("relp_frames", relp_frames::fuzz), ("client_certificate", tls::fuzz_certificate)];
+
 /// A door with its address taken, which nobody serves yet.
 pub struct BoundDoor {
     pub name: &'static str,

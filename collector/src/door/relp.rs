@@ -181,7 +181,22 @@ impl Session {
         let frames = FrameReader::new(config.message_max.as_len());
         let (messages, answers) = (RecordList::default(), Vec::new());
         let (has_sent, last, name, cut, is_closed) = (false, None, None, 0, false);
-        Self { door, config, intake, peer, name, place, stop, has_sent, frames, last, messages, answers, cut, is_closed }
+        Self {
+            door,
+            config,
+            intake,
+            peer,
+            name,
+            place,
+            stop,
+            has_sent,
+            frames,
+            last,
+            messages,
+            answers,
+            cut,
+            is_closed,
+        }
     }
 
     async fn run(mut self, mut stream: impl Source + AsyncWrite) -> io::Result<()> {
@@ -325,4 +340,5 @@ impl Session {
 }
 
 /// What this server answers to `open`.
-const OFFERS: &str = concat!("200 OK\nrelp_version=0\nrelp_software=canh,", env!("CARGO_PKG_VERSION"), "\ncommands=syslog");
+const OFFERS: &str =
+    concat!("200 OK\nrelp_version=0\nrelp_software=canh,", env!("CARGO_PKG_VERSION"), "\ncommands=syslog");

@@ -112,7 +112,8 @@ impl FrameReader {
 
 fn head(head: &[u8]) -> Result<(Frame, usize), BadFrame> {
     let mut parts = head.split(|byte| *byte == b' ');
-    let (Some(number), Some(command), Some(len), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(number), Some(command), Some(len), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(BadFrame);
     };
     let number = digits(number).filter(|number| *number > 0).ok_or(BadFrame)?;

@@ -87,7 +87,11 @@ impl SyslogTlsConfig {
     }
 }
 
-pub(super) fn bind(config: &SyslogTlsConfig, tls: Option<&Arc<Tls>>, intake: &Intake) -> Result<Option<BoundDoor>, BindError> {
+pub(super) fn bind(
+    config: &SyslogTlsConfig,
+    tls: Option<&Arc<Tls>>,
+    intake: &Intake,
+) -> Result<Option<BoundDoor>, BindError> {
     let Some(tls) = tls.filter(|_| config.enabled).cloned() else { return Ok(None) };
     let (listener, address) = listen_tcp(NAME, config.listen)?;
     let (config, intake) = (config.clone(), intake.clone());

@@ -128,8 +128,16 @@ async fn serve(config: SyslogUdpConfig, socket: UdpSocket, intake: Intake, stop:
     let queue_len = config.queue_len.get();
     let format = config.format.as_deref().map(CompactString::from);
     let (out, mut batches) = mpsc::channel(queue_len);
-    let receiver =
-        Receiver { socket, message_max: config.message_len(), kernel_drops: 0, looked: Instant::now(), is_news: false, intake: intake.clone(), out, stop };
+    let receiver = Receiver {
+        socket,
+        message_max: config.message_len(),
+        kernel_drops: 0,
+        looked: Instant::now(),
+        is_news: false,
+        intake: intake.clone(),
+        out,
+        stop,
+    };
     let thread = thread::Builder::new().name("canh-syslog-udp".to_owned()).spawn(move || receiver.run());
     if let Err(error) = thread {
         error!(door = NAME, error = &error as &dyn std::error::Error, "cannot start the thread that receives");

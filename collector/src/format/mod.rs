@@ -174,6 +174,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "cas": identity::Cas,
     };
     targets.push(("batch", fuzz_batch));
+    targets.extend(crate::door::FUZZ_TARGETS);
     targets
 }
 

@@ -84,7 +84,9 @@ impl Handshakes {
         }
         logged.count += 1;
         match logged.count {
-            ..=LOGGED_MAX => warn!(door = self.door, %peer, reason, %error, "connection refused: it could not be secured"),
+            ..=LOGGED_MAX => {
+                warn!(door = self.door, %peer, reason, %error, "connection refused: it could not be secured")
+            }
             n if n == LOGGED_MAX + 1 => {
                 warn!(door = self.door, "more connections are refused; for some seconds they are only counted");
             }

@@ -24,6 +24,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub(crate) use certificate::fuzz as fuzz_certificate;
 pub(super) use handshake::{Handshakes, Secured};
 
 /// From so many days before its end on, a certificate is warned about.
@@ -133,7 +134,11 @@ impl Tls {
         self.days_left.set(days);
         if days < WARN_DAYS {
             let path = self.settings.certificate.as_ref().map(|path| path.display().to_string());
-            warn!(days = days.floor(), certificate = path, "the certificate expires soon; replace the file and send SIGHUP");
+            warn!(
+                days = days.floor(),
+                certificate = path,
+                "the certificate expires soon; replace the file and send SIGHUP"
+            );
         }
     }
 
@@ -152,7 +157,8 @@ fn load(settings: &TlsConfig) -> Result<InForce, TlsError> {
     let chain: Vec<CertificateDer<'static>> = list("certificate", certificate)?;
     let unusable = |key, path: &PathBuf, problem: String| TlsError::Unusable { key, path: path.clone(), problem };
     let own = chain.first().and_then(|first| certificate::read(first));
-    let own = own.ok_or_else(|| unusable("certificate", certificate, "the first entry is no certificate".to_owned()))?;
+    let own =
+        own.ok_or_else(|| unusable("certificate", certificate, "the first entry is no certificate".to_owned()))?;
     let key = PrivateKeyDer::from_pem_slice(&file("key", key_path)?)
         .map_err(|error| unusable("key", key_path, error.to_string()))?;
 
@@ -223,6 +229,3 @@ fn list<T: PemObject>(key: &'static str, path: &PathBuf) -> Result<Vec<T>, TlsEr
     }
     Ok(entries)
 }
-
-#[cfg(test)]
-mod tests;

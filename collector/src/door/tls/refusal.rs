@@ -44,7 +44,9 @@ fn of_protocol(error: &Error) -> &'static str {
 fn of_certificate(problem: &CertificateError) -> &'static str {
     match problem {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "client_certificate_expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "client_certificate_not_yet_valid",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "client_certificate_not_yet_valid"
+        }
         CertificateError::Revoked => "client_certificate_revoked",
         CertificateError::UnknownIssuer => "client_certificate_unknown_authority",
         _ => "client_certificate_bad",
