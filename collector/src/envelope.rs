@@ -521,7 +521,9 @@ mod tests {
     #[test]
     fn damage_is_named() {
         check_damage(b"", EnvelopeError::Short);
-        check_damage(b"\x02", EnvelopeError::Version { version: 2 });
+        check_damage(b"\x02", EnvelopeError::Short);
+        check_damage(b"\x03", EnvelopeError::Version { version: 3 });
+        check_damage(b"\x02\x01\x01\x40\0\0\0\0\0\0\0\0\x05abc", EnvelopeError::Short);
         check_damage(b"\x01\x01\x01\x01\0\0\0\0\0\0\0\0agent", EnvelopeError::Short);
         check_damage(b"\x01\x63\x01\x00\0\0\0\0\0\0\0\0", EnvelopeError::Unknown { what: "door", number: 0x63 });
         check_damage(b"\x01\x01\x63\x00\0\0\0\0\0\0\0\0", EnvelopeError::Unknown { what: "framing", number: 0x63 });

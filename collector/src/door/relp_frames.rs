@@ -224,7 +224,7 @@ mod tests {
         check("1  1 x\n", &["bad"]);
         check("1 syslog 3\n", &["bad"]);
         check("1 syslog 3 abcd\n", &["bad"]);
-        check("1 syslog 1 x\n2 syslog 3 lie\nmore", &["1 Syslog x", "2 Syslog lie", "bad"]);
+        check("1 syslog 1 x\n2 syslog 2 lie\n", &["1 Syslog x", "bad"]);
         check(&"1".repeat(100), &["bad"]);
         check("1 sys!og 1 x\n", &["bad"]);
     }

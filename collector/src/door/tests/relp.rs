@@ -71,16 +71,18 @@ async fn who_breaks_the_protocol_is_shown_the_door_and_what_was_good_is_kept() {
     check(&open("2 syslog 7 <13>one\n2 syslog 7 <13>two\n"), false, &kept, &["<13>one"], &bad).await;
     check(&open("2 syslog 7 <13>one\n3 syslog 2 lie\n"), false, &kept, &["<13>one"], &bad).await;
     check(&open("2 open 0\n"), false, CLOSED, &[], &bad).await;
-    let refused = format!("1 rsp 38 500 this server speaks relp_version=0\n{CLOSED}");
+    let refused = format!("1 rsp 37 500 this server speaks relp_version=0\n{CLOSED}");
     check("1 open 30 relp_version=7\ncommands=syslog\n", false, &refused, &[], &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_answered_while_the_journal_is_full() {
-    let bench = bench_with(config(), small_journal());
+    let mut config = config();
+    config.relp.message_max = ByteSize::kib(16);
+    let bench = bench_with(config, small_journal());
     bench.fill().await;
     let mut stream = TcpStream::connect(bench.address("relp")).await.unwrap();
-    stream.write_all(format!("{OPEN}2 syslog 7 <13>one\n").as_bytes()).await.unwrap();
+    stream.write_all(format!("{OPEN}2 syslog 16384 <13>{}\n", "x".repeat(16_380)).as_bytes()).await.unwrap();
     let mut answers = [0; 4_096];
     let wait = Duration::from_millis(500);
     let early = tokio::time::timeout(wait, stream.read(&mut answers)).await;

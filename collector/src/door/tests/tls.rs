@@ -30,10 +30,10 @@ struct Authority {
 }
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap();
@@ -108,7 +108,7 @@ impl Authority {
 
 /// An authority with a server and clients of every kind, and another one that nobody knows.
 fn authorities() -> [Authority; 2] {
-    let authority = Authority::new();
+    let authority = Authority::new("authority");
     authority.issue("server", &["localhost"], |_| ());
     authority.issue("good", &["gw-1.example.vn"], |_| ());
     authority.issue("nameless", &[], |_| ());
@@ -116,7 +116,7 @@ fn authorities() -> [Authority; 2] {
     authority.issue("late", &["late.example.vn"], |params| params.not_after = date_time_ymd(2020, 1, 1));
     authority.issue("early", &["early.example.vn"], |params| params.not_before = date_time_ymd(2090, 1, 1));
     authority.revoke("gone");
-    let other = Authority::new();
+    let other = Authority::new("nobody knows it");
     other.issue("good", &["gw-1.example.vn"], |_| ());
     [authority, other]
 }
