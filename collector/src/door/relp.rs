@@ -34,6 +34,8 @@ use crate::sources::{SourceAbout, SourceKey};
 const RETRY: Duration = Duration::from_millis(200);
 /// A client that does not take its answers for so long is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pieces that are read before it is looked whether the server stops. A sender without pauses cannot hold that up.
+const ROUNDS_MAX: u32 = 16;
 /// A batch is closed at this size.
 const BATCH_LEN: usize = 256 * 1024;
 
@@ -41,7 +43,8 @@ const BATCH_LEN: usize = 256 * 1024;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelpConfig {
-    /// Whether this door is open. RELP over TLS needs the files of `[collector.tls]`.
+    /// Whether this door is open. The same keys stand under `[collector.relp_tls]`, which needs the files of
+    /// `[collector.tls]`.
     pub enabled: bool,
     /// Address to listen on. 2514 and 20514 are common ports; two doors need two.
     #[serde(with = "canh_config::socket_addr")]
@@ -211,7 +214,10 @@ impl Session {
                 self.place.has_sent();
             }
             let mut is_bad = false;
-            while !self.is_closed {
+            for _ in 0..ROUNDS_MAX {
+                if self.is_closed {
+                    break;
+                }
                 let piece = buffer.split();
                 is_bad = self.take(&piece, &mut stream).await.is_err();
                 if is_bad || self.messages.bytes_len() >= BATCH_LEN {
@@ -238,6 +244,9 @@ impl Session {
 
     /// Bytes read, or `None` when the server stops.
     async fn wait(&self, stream: &mut impl Source, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+        if self.stop.is_cancelled() {
+            return Ok(None);
+        }
         if !buffer.is_empty() {
             return Ok(Some(buffer.len()));
         }

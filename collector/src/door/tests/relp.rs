@@ -112,3 +112,30 @@ async fn silent_and_half_open_connections_are_closed() {
         assert!(ended.is_ok(), "still open after {start:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_without_pauses_does_not_hold_up_the_end_and_keeps_what_is_not_answered() {
+    let bench = bench_with(config(), JournalConfig::default());
+    let stream = TcpStream::connect(bench.address("relp")).await.unwrap();
+    let (mut input, mut output) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        let _ = output.write_all(OPEN.as_bytes()).await;
+        for number in 2.. {
+            if output.write_all(format!("{number} syslog 7 <13>one\n").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    });
+    let answering = tokio::spawn(async move {
+        let mut answers = Vec::new();
+        let _ = input.read_to_end(&mut answers).await;
+        String::from_utf8_lossy(&answers).matches(" rsp 6 200 OK\n").count()
+    });
+    bench.records(2_000).await;
+    let began = Instant::now();
+    let kept: usize = bench.finish().await.iter().map(|envelope| envelope.records().count()).sum();
+    assert!(began.elapsed() < Duration::from_secs(8), "it had to be cut off");
+    let answered = answering.await.unwrap();
+    sending.await.unwrap();
+    assert!((2_000..=kept).contains(&answered), "{answered} answered, {kept} kept");
+}

@@ -29,7 +29,9 @@ fn of_protocol(error: &Error) -> &'static str {
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            // Clients before 1.2 do not have this extension, and it is looked for before the version.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => "tls_version",
         Error::PeerIncompatible(_) => "tls_incompatible",
         // The client does not like our certificate, or has been told of our refusal.
