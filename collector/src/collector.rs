@@ -10,6 +10,7 @@ use tracing::{Instrument, info, info_span};
 
 use crate::config::{CollectorConfig, SettingError};
 use crate::door::samples::SampleSink;
+use crate::door::tls::{Tls, TlsError};
 use crate::door::{BindError, BoundDoor, Intake, bind_all};
 use crate::drops::Drops;
 use crate::journal::Journal;
@@ -33,6 +34,8 @@ pub enum CollectorError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Setting(#[from] SettingError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("a metric of the collector is registered twice")]
     Metrics(#[from] prometheus::Error),
 }
@@ -40,6 +43,7 @@ pub enum CollectorError {
 /// Doors that have their addresses and are not served yet.
 pub struct Collector {
     doors: Vec<BoundDoor>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Collector {
@@ -48,7 +52,13 @@ impl Collector {
         let CollectorParts { journal, tokens, drops, sources, samples } = parts;
         config.check(journal.batch_max())?;
         let intake = Intake::new(journal, tokens, drops, sources, registry)?.with_samples(samples);
-        Ok(Self { doors: bind_all(config, &intake)? })
+        let tls = if config.needs_tls() { Some(Tls::load(&config.tls, registry)?) } else { None };
+        Ok(Self { doors: bind_all(config, tls.as_ref(), &intake)?, tls })
+    }
+
+    /// The certificates of the doors with TLS, if one is open; to load them again.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
     }
 
     /// The open doors and their addresses.
@@ -71,6 +81,9 @@ impl Collector {
                 }
                 .instrument(span),
             );
+        }
+        if let Some(tls) = self.tls {
+            tasks.spawn(tls.watch(stop.clone()));
         }
         tasks.close();
         stop.cancelled().await;

@@ -6,10 +6,13 @@ use serde::Deserialize;
 use crate::door::elasticsearch::ElasticsearchConfig;
 use crate::door::http::HttpConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
+use crate::door::relp::RelpConfig;
 use crate::door::source_tokens;
 use crate::door::splunk_hec::SplunkHecConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
+use crate::door::syslog_tls::SyslogTlsConfig;
 use crate::door::syslog_udp::SyslogUdpConfig;
+use crate::door::tls::TlsConfig;
 use crate::format;
 use crate::geo::GeoConfig;
 
@@ -26,6 +29,10 @@ pub struct CollectorConfig {
     pub splunk_hec: SplunkHecConfig,
     pub syslog_udp: SyslogUdpConfig,
     pub syslog_tcp: SyslogTcpConfig,
+    pub syslog_tls: SyslogTlsConfig,
+    pub relp: RelpConfig,
+    pub relp_tls: RelpConfig,
+    pub tls: TlsConfig,
     pub sources: SourcesConfig,
     pub feed: FeedConfig,
     pub geo: GeoConfig,
@@ -50,6 +57,11 @@ pub enum SettingError {
 }
 
 impl CollectorConfig {
+    /// Whether a door needs the certificate of `[collector.tls]`.
+    pub(crate) fn needs_tls(&self) -> bool {
+        self.syslog_tls.enabled || self.relp_tls.enabled
+    }
+
     /// Whether the doors that are enabled can work with a journal that takes batches of `batch_max`.
     pub(crate) fn check(&self, batch_max: ByteSize) -> Result<(), SettingError> {
         source_tokens::check(&self.http.token).map_err(|wrong| SettingError::Token { wrong })?;
@@ -57,6 +69,9 @@ impl CollectorConfig {
         let formats = [
             ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
             ("collector.syslog_tcp.format", self.syslog_tcp.enabled, &self.syslog_tcp.format),
+            ("collector.syslog_tls.format", self.syslog_tls.enabled, &self.syslog_tls.format),
+            ("collector.relp.format", self.relp.enabled, &self.relp.format),
+            ("collector.relp_tls.format", self.relp_tls.enabled, &self.relp_tls.format),
         ];
         for (key, enabled, name) in formats {
             if let Some(name) = name.as_ref().filter(|name| enabled && format::by_name(name).is_none()) {
@@ -69,6 +84,9 @@ impl CollectorConfig {
             ("collector.http.line_max", self.http.enabled, self.http.lines_len_max()),
             ("collector.syslog_udp.message_max", self.syslog_udp.enabled, self.syslog_udp.batch_len_max()),
             ("collector.syslog_tcp.batch_size", self.syslog_tcp.enabled, self.syslog_tcp.batch_len_max()),
+            ("collector.syslog_tls.batch_size", self.syslog_tls.enabled, self.syslog_tls.batch_len_max()),
+            ("collector.relp.message_max", self.relp.enabled, self.relp.batch_len_max()),
+            ("collector.relp_tls.message_max", self.relp_tls.enabled, self.relp_tls.batch_len_max()),
         ];
         for (key, enabled, len) in batches {
             let needed = len.saturating_add(HEAD_LEN_MAX);
@@ -132,10 +150,10 @@ mod tests {
     fn a_value_that_cannot_work_is_an_error_that_names_the_keys() {
         let default = crate::JournalConfig::default().batch_max;
         assert_eq!(CollectorConfig::default().check(default), Ok(()));
-        for door in ["syslog_udp", "syslog_tcp"] {
+        for door in ["syslog_udp", "syslog_tcp", "syslog_tls", "relp", "relp_tls"] {
             let key = format!("`collector.{door}.format`");
             check_cannot_work(
-                &format!("[{door}]\nformat = 'zeek_jsn'"),
+                &format!("[{door}]\nenabled = true\nformat = 'zeek_jsn'"),
                 default,
                 &[&key, "`zeek_jsn`", "`zeek_json`?", "web_access"],
             );

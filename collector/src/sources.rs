@@ -11,11 +11,13 @@ use rustc_hash::FxHashMap;
 use crate::envelope::Door;
 
 /// Who a sender is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SourceKey {
     Agent(AgentId),
     /// A device or program that has no id of ours.
     Peer(Door, IpAddr),
+    /// One that has proven its name, with a certificate.
+    Named(Door, CompactString),
 }
 
 impl SourceKey {
@@ -24,6 +26,7 @@ impl SourceKey {
         match self {
             Self::Agent(agent) => agent.to_compact_string(),
             Self::Peer(door, address) => format_compact!("{}:{address}", door.name()),
+            Self::Named(door, name) => format_compact!("{}:{name}", door.name()),
         }
     }
 }
@@ -132,7 +135,7 @@ impl Sources {
         if lines.len() >= self.sources_max && !lines.contains_key(&key) {
             forget_quiet(&mut lines, self.sources_max / 16);
         }
-        let line = lines.entry(key).or_insert_with(|| SourceStatus {
+        let line = lines.entry(key.clone()).or_insert_with(|| SourceStatus {
             key,
             door: seen.door,
             address: seen.address,
@@ -157,14 +160,14 @@ impl Sources {
     }
 
     /// Notes what a sender says about itself. Ignored for a sender that has sent nothing yet.
-    pub fn describe(&self, key: SourceKey, about: SourceAbout) {
-        if let Some(line) = self.lines.lock().get_mut(&key) {
+    pub fn describe(&self, key: &SourceKey, about: SourceAbout) {
+        if let Some(line) = self.lines.lock().get_mut(key) {
             line.about.merge(about);
         }
     }
 
-    pub fn get(&self, key: SourceKey) -> Option<SourceStatus> {
-        self.lines.lock().get(&key).cloned()
+    pub fn get(&self, key: &SourceKey) -> Option<SourceStatus> {
+        self.lines.lock().get(key).cloned()
     }
 
     /// All lines, the ones seen last first.
@@ -176,7 +179,7 @@ impl Sources {
 }
 
 fn forget_quiet(lines: &mut FxHashMap<SourceKey, SourceStatus>, count: usize) {
-    let mut quiet: Vec<_> = lines.values().map(|line| (line.last_seen, line.key)).collect();
+    let mut quiet: Vec<_> = lines.values().map(|line| (line.last_seen, line.key.clone())).collect();
     let count = count.max(1).min(quiet.len());
     if count < quiet.len() {
         quiet.select_nth_unstable(count);
@@ -205,7 +208,7 @@ mod tests {
         sources.add(peer(2), &seen(20, 1));
         sources.add(peer(1), &seen(30, 3));
         let lines = sources.snapshot();
-        let short: Vec<_> = lines.iter().map(|line| (line.key, line.batches, line.records)).collect();
+        let short: Vec<_> = lines.iter().map(|line| (line.key.clone(), line.batches, line.records)).collect();
         assert_eq!(short, [(peer(1), 2, 5), (peer(2), 1, 1)]);
         assert_eq!(lines[0].first_seen, Timestamp::from_secs(10));
         assert_eq!(lines[0].key.name(), "syslog_udp:0.0.0.1");
@@ -225,18 +228,18 @@ mod tests {
     #[test]
     fn what_a_sender_says_is_kept_and_bounded() {
         let sources = Sources::new(64, &Registry::new()).unwrap();
-        sources.describe(peer(1), SourceAbout::default());
+        sources.describe(&peer(1), SourceAbout::default());
         assert_eq!(sources.snapshot(), []);
         sources.add(peer(1), &seen(1, 1));
         let mut about = SourceAbout::default();
         about.set_host(&"é".repeat(500));
         (0..200).for_each(|n| about.set_metric(&format!("canh_agent_{n}"), 1.0));
-        sources.describe(peer(1), about);
+        sources.describe(&peer(1), about);
         let mut later = SourceAbout::default();
         later.set_metric("canh_agent_0", 2.0);
-        sources.describe(peer(1), later);
+        sources.describe(&peer(1), later);
 
-        let about = sources.get(peer(1)).unwrap().about;
+        let about = sources.get(&peer(1)).unwrap().about;
         assert_eq!(about.host.unwrap().len(), TEXT_MAX);
         assert_eq!(about.metrics.len(), METRICS_MAX);
         assert_eq!(about.metrics[0], ("canh_agent_0".into(), 2.0));

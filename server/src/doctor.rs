@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use canh_collector::WARN_DAYS;
 use canh_messages::Key;
 use nix::sys::statvfs::statvfs;
 use serde_json::Value;
@@ -44,6 +45,9 @@ impl Answer {
 /// Free space below which the journal and the store are in danger.
 const FREE_WARNING: u64 = 5 << 30;
 const FREE_BAD: u64 = 1 << 30;
+
+/// The metric, and the space before its value.
+const CERTIFICATE_DAYS: &str = "canh_tls_certificate_days_left ";
 
 /// Runs every check. `false` if something is bad.
 pub(crate) fn run(data: &Path) -> bool {
@@ -99,13 +103,30 @@ fn server(data: &Path) -> Vec<Answer> {
     if let Err(error) = client.text("/readyz") {
         return vec![Answer::failed(&error)];
     }
-    vec![
+    let mut answers = vec![
         Answer::good(Key::DoctorReady, &[("address", client.base())]),
         page(&client),
         asked(&client, "/api/v1/rules", rules),
         asked(&client, "/api/v1/agents", agents),
         asked(&client, "/api/v1/overview", drops),
-    ]
+    ];
+    answers.extend(match client.text("/metrics") {
+        Ok(metrics) => certificate(&metrics),
+        Err(error) => Some(Answer::failed(&error)),
+    });
+    answers
+}
+
+/// `None` where no door has TLS.
+fn certificate(metrics: &str) -> Option<Answer> {
+    let days = metrics.lines().find_map(|line| line.strip_prefix(CERTIFICATE_DAYS)?.trim().parse::<f64>().ok())?;
+    let shown = format!("{:.0}", days.floor());
+    let values = [("days", shown.as_str())];
+    Some(match days {
+        ..0.0 => Answer::new(Verdict::Bad, Key::DoctorCertificateExpired, &[], Key::DoctorCertificateAdvice),
+        ..WARN_DAYS => Answer::new(Verdict::Warning, Key::DoctorCertificate, &values, Key::DoctorCertificateAdvice),
+        _ => Answer::good(Key::DoctorCertificate, &values),
+    })
 }
 
 fn page(client: &Client) -> Answer {
@@ -160,4 +181,23 @@ fn drops(overview: &Value) -> Answer {
 
 fn len(value: &Value) -> usize {
     value.as_array().map_or(0, Vec::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(metrics: &str, expected: Option<Verdict>) {
+        assert_eq!(certificate(metrics).map(|answer| answer.verdict), expected, "{metrics:?}");
+    }
+
+    #[test]
+    fn days_of_the_certificate() {
+        check("canh_sources 3\n", None);
+        check("# HELP x\ncanh_tls_certificate_days_left 364.9\n", Some(Verdict::Good));
+        check("canh_tls_certificate_days_left 29.9\n", Some(Verdict::Warning));
+        check("canh_tls_certificate_days_left -0.5\n", Some(Verdict::Bad));
+        check("canh_tls_certificate_days_left soon\n", None);
+    }
 }

@@ -1,10 +1,10 @@
-//! What is read again when the server gets SIGHUP: rules, which are also read when somebody decided about one, and places of
-//! addresses. Indicators and YARA rules do it themselves.
+//! What is read again when the server gets SIGHUP: rules, which are also read when somebody decided about one, places of
+//! addresses, and certificates. Indicators and YARA rules do it themselves.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use canh_collector::{Feed, Geo, GeoConfig};
+use canh_collector::{Feed, Geo, GeoConfig, Tls};
 use canh_detection::Engine;
 use canh_schema::{Position, Timestamp};
 use canh_store::state::{StateError, StateStore};
@@ -32,6 +32,21 @@ pub(crate) async fn places_on_hangup(geo: Geo, config: GeoConfig) {
                 );
             }
             Err(_) => error!("loading places of addresses failed; please report it"),
+        }
+    }
+}
+
+/// Reads the certificates of the doors with TLS again at each SIGHUP. Connections that are open stay.
+pub(crate) async fn certificates_on_hangup(tls: Arc<Tls>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let tls = tls.clone();
+        match tokio::task::spawn_blocking(move || tls.reload().map(|()| tls.days_left())).await {
+            Ok(Ok(days)) => info!(days = days.floor(), "certificates are loaded again"),
+            Ok(Err(error)) => {
+                error!(error = &error as &dyn std::error::Error, "certificates do not load; those in force stay");
+            }
+            Err(_) => error!("loading certificates failed; please report it"),
         }
     }
 }

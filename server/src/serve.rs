@@ -36,7 +36,7 @@ use crate::index::Indexer;
 use crate::indicators::Indicators;
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
-use crate::reload::{Reloader, places_on_hangup};
+use crate::reload::{Reloader, certificates_on_hangup, places_on_hangup};
 use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules, review};
@@ -234,6 +234,9 @@ impl Server {
         });
         tokio::spawn(indicators.reload_on_hangup());
         tokio::spawn(places_on_hangup(geo, self.config.collector.geo.clone()));
+        if let Some(tls) = collector.tls() {
+            tokio::spawn(certificates_on_hangup(tls));
+        }
         if let Some(yara) = yara {
             tokio::spawn(yara.reload_on_hangup());
         }
@@ -296,7 +299,7 @@ impl Server {
             UserState::Some => drop(fs::remove_file(&path)),
         }
         for (name, address) in doors.iter().copied().chain([("console", console)]) {
-            if !address.ip().is_loopback() {
+            if !address.ip().is_loopback() && !name.ends_with("_tls") {
                 warn!(name, %address, "reachable from other machines without TLS; use it on a trusted network or behind a proxy");
             }
         }

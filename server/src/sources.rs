@@ -48,7 +48,8 @@ pub(crate) async fn run(sources: Arc<Sources>, state: Arc<dyn StateStore>, data:
         match state.put_sources(&changed).await {
             Ok(()) => {
                 seen_last = newest;
-                let known = |line: &SourceStatus| (line.key, Reported { records: line.records, bytes: line.bytes });
+                let known =
+                    |line: &SourceStatus| (line.key.clone(), Reported { records: line.records, bytes: line.bytes });
                 reported = lines.iter().map(known).collect();
             }
             // The next report holds what this one would have.
@@ -65,7 +66,7 @@ fn report(line: &SourceStatus, before: Reported) -> SourceReport {
     let since = |now: u64, then: u64| if now >= then { now - then } else { now };
     SourceReport {
         id: line.key.name(),
-        kind: kind(line.key, line.door),
+        kind: kind(&line.key, line.door),
         host: line.about.host.clone(),
         version: line.about.version.clone(),
         seen: line.last_seen,
@@ -76,11 +77,11 @@ fn report(line: &SourceStatus, before: Reported) -> SourceReport {
     }
 }
 
-fn kind(key: SourceKey, door: Door) -> SourceKind {
+fn kind(key: &SourceKey, door: Door) -> SourceKind {
     match (key, door) {
         (SourceKey::Agent(_), _) => SourceKind::Agent,
         (_, Door::OtlpGrpc | Door::OtlpHttp) => SourceKind::Otlp,
-        (_, Door::SyslogTcp | Door::SyslogUdp) => SourceKind::Syslog,
+        (_, Door::SyslogTcp | Door::SyslogUdp | Door::SyslogTls | Door::Relp | Door::RelpTls) => SourceKind::Syslog,
         (_, Door::Ndjson | Door::Samples | Door::Elasticsearch | Door::SplunkHec) => SourceKind::Http,
         (_, Door::Import | Door::Canary) => SourceKind::File,
     }

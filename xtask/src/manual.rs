@@ -34,6 +34,7 @@ const CHAPTERS: &[(&str, &[&str])] = &[
             "collector/src/geo/mod.rs",
             "collector/src/journal/mod.rs",
             "collector/src/door",
+            "collector/src/door/tls/mod.rs",
         ],
     ),
     ("The agent", &["agents/agent/src/config.rs", "agents/agent/src/input"]),

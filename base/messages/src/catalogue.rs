@@ -223,6 +223,15 @@ messages! {
     DoctorSilentAdvice = "doctor_silent_advice" (),
         en "look at the service canh-agent on these machines",
         vi "hãy kiểm tra dịch vụ canh-agent trên các máy này";
+    DoctorCertificate = "doctor_certificate" ("days"),
+        en "the certificate of the doors with TLS is valid for {days} more days",
+        vi "chứng thư của các cổng nhận TLS còn hạn {days} ngày";
+    DoctorCertificateExpired = "doctor_certificate_expired" (),
+        en "the certificate of the doors with TLS has expired; senders that check it send nothing",
+        vi "chứng thư của các cổng nhận TLS đã hết hạn; bên gửi nào kiểm tra chứng thư sẽ không gửi được";
+    DoctorCertificateAdvice = "doctor_certificate_advice" (),
+        en "put a new certificate into the files of `[collector.tls]` and send the server SIGHUP",
+        vi "hãy thay chứng thư mới vào các tệp của `[collector.tls]` rồi gửi SIGHUP cho máy chủ";
     DoctorNoDrops = "doctor_no_drops" (),
         en "nothing was dropped since the server started",
         vi "không mất gì kể từ khi máy chủ khởi động";

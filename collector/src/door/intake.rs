@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use canh_schema::Timestamp;
+use compact_str::CompactString;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::places::RefusedConnection;
@@ -67,7 +68,7 @@ impl DoorMetrics {
             )?,
             refused_connections: counter(
                 "canh_door_connections_refused_total",
-                "Connections closed because of a limit on their number.",
+                "Connections closed because of a limit on their number, or because they could not be secured.",
                 &["door", "reason"],
             )?,
             connections,
@@ -134,22 +135,30 @@ impl Intake {
 
     /// Counts records that could not be journaled and that nobody will send again.
     pub(super) fn lost(&self, door: Door, peer: Option<IpAddr>, error: &JournalError, records: u64) {
-        let reason = match error {
-            JournalError::Full { .. } => DropReason::JournalFull,
-            JournalError::Closed => DropReason::ShuttingDown,
-            _ => DropReason::JournalError,
-        };
-        self.dropped(door, peer, reason, records);
+        self.dropped(door, peer, lost_reason(error), records);
     }
 
     pub(super) fn dropped(&self, door: Door, peer: Option<IpAddr>, reason: DropReason, records: u64) {
+        self.dropped_of(door, peer, None, reason, records);
+    }
+
+    /// The same for a sender that may have proven its name.
+    pub(super) fn dropped_of(
+        &self,
+        door: Door,
+        peer: Option<IpAddr>,
+        name: Option<&CompactString>,
+        reason: DropReason,
+        records: u64,
+    ) {
         self.drops.add(door.name(), reason, records);
-        if let Some(address) = peer
+        let named = name.map(|name| SourceKey::Named(door, name.clone()));
+        if let Some(key) = named.or(peer.map(|address| SourceKey::Peer(door, address)))
             && records > 0
         {
             let mut seen = Seen::new(door, peer, Timestamp::now());
             seen.dropped = records;
-            self.sources.add(SourceKey::Peer(door, address), &seen);
+            self.sources.add(key, &seen);
         }
     }
 
@@ -175,11 +184,27 @@ impl Intake {
 
     /// Counts a connection that was closed for a limit. What its sender wanted to send is not known.
     pub(super) fn refused_connection(&self, door: &str, reason: RefusedConnection) {
-        self.metrics.refused_connections.with_label_values(&[door, reason.name()]).inc();
+        self.refused_for(door, reason.name());
+    }
+
+    /// The same for a reason that only some doors have.
+    pub(super) fn refused_for(&self, door: &str, reason: &'static str) {
+        self.metrics.refused_connections.with_label_values(&[door, reason]).inc();
+    }
+}
+
+pub(super) fn lost_reason(error: &JournalError) -> DropReason {
+    match error {
+        JournalError::Full { .. } => DropReason::JournalFull,
+        JournalError::Closed => DropReason::ShuttingDown,
+        _ => DropReason::JournalError,
     }
 }
 
 fn source_key(envelope: &Envelope) -> Option<SourceKey> {
+    if let (None, Some(name)) = (&envelope.agent, &envelope.sender) {
+        return Some(SourceKey::Named(envelope.door, name.clone()));
+    }
     match (&envelope.agent, envelope.peer) {
         (Some(batch), _) => Some(SourceKey::Agent(batch.agent)),
         (None, Some(address)) => Some(SourceKey::Peer(envelope.door, address)),

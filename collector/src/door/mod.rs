@@ -9,11 +9,14 @@ pub mod ndjson;
 mod numbered;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod relp;
 pub mod samples;
 pub mod source_tokens;
 pub mod splunk_hec;
 pub mod syslog_tcp;
+pub mod syslog_tls;
 pub mod syslog_udp;
+pub mod tls;
 
 mod connection;
 mod intake;
@@ -22,12 +25,16 @@ mod lines;
 mod octets;
 mod otlp;
 mod places;
+mod relp_frames;
 mod resend;
+mod socket_drops;
+mod syslog_stream;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -35,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::CollectorConfig;
 pub use intake::Intake;
+use tls::Tls;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -44,7 +52,7 @@ pub struct DoorSpec {
     pub name: &'static str,
     /// One line for the manual.
     pub about: &'static str,
-    bind: fn(&CollectorConfig, &Intake) -> Result<Option<BoundDoor>, BindError>,
+    bind: fn(&CollectorConfig, Option<&Arc<Tls>>, &Intake) -> Result<Option<BoundDoor>, BindError>,
 }
 
 /// Every door, in the order of the manual.
@@ -52,25 +60,44 @@ pub static DOORS: &[DoorSpec] = &[
     DoorSpec {
         name: "otlp_grpc",
         about: "OpenTelemetry logs and metrics over gRPC; our own agents use it too",
-        bind: |config, intake| otlp_grpc::bind(&config.otlp_grpc, intake),
+        bind: |config, _, intake| otlp_grpc::bind(&config.otlp_grpc, intake),
     },
     DoorSpec {
         name: "http",
         about: "OpenTelemetry logs and metrics, newline-delimited JSON, Elasticsearch's `_bulk`, Splunk's HTTP Event Collector, and files to be \
                 scanned, over HTTP",
-        bind: |config, intake| http::bind(config, intake),
+        bind: |config, _, intake| http::bind(config, intake),
     },
     DoorSpec {
         name: "syslog_udp",
         about: "syslog datagrams (RFC 3164, RFC 5424)",
-        bind: |config, intake| syslog_udp::bind(&config.syslog_udp, intake),
+        bind: |config, _, intake| syslog_udp::bind(&config.syslog_udp, intake),
     },
     DoorSpec {
         name: "syslog_tcp",
         about: "syslog over TCP, one message per line or with octet counts (RFC 6587)",
-        bind: |config, intake| syslog_tcp::bind(&config.syslog_tcp, intake),
+        bind: |config, _, intake| syslog_tcp::bind(&config.syslog_tcp, intake),
+    },
+    DoorSpec {
+        name: "syslog_tls",
+        about: "syslog over TLS (RFC 5425), with certificates of clients if wished",
+        bind: |config, tls, intake| syslog_tls::bind(&config.syslog_tls, tls, intake),
+    },
+    DoorSpec {
+        name: "relp",
+        about: "RELP, which answers each message once it is on disk",
+        bind: |config, _, intake| relp::bind(relp::PLAIN, &config.relp, None, intake),
+    },
+    DoorSpec {
+        name: "relp_tls",
+        about: "RELP over TLS",
+        bind: |config, tls, intake| relp::bind(relp::SECURED, &config.relp_tls, tls, intake),
     },
 ];
+
+/// What reads bytes of a protocol before anything is journaled.
+pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 2] =
+    [("relp_frames", relp_frames::fuzz), ("client_certificate", tls::fuzz_certificate)];
 
 /// A door with its address taken, which nobody serves yet.
 pub struct BoundDoor {
@@ -99,8 +126,12 @@ impl BoundDoor {
 }
 
 /// Takes the addresses of all doors that are enabled. Call it inside the runtime.
-pub fn bind_all(config: &CollectorConfig, intake: &Intake) -> Result<Vec<BoundDoor>, BindError> {
-    DOORS.iter().filter_map(|door| (door.bind)(config, intake).transpose()).collect()
+pub fn bind_all(
+    config: &CollectorConfig,
+    tls: Option<&Arc<Tls>>,
+    intake: &Intake,
+) -> Result<Vec<BoundDoor>, BindError> {
+    DOORS.iter().filter_map(|door| (door.bind)(config, tls, intake).transpose()).collect()
 }
 
 /// Why a door could not take its address.

@@ -47,6 +47,6 @@ pub(super) async fn receive(
     receipt.truncated = cut;
     let mut about = SourceAbout::default();
     about.set_host(sender.host().unwrap_or(NAMELESS));
-    app.intake.sources.describe(SourceKey::Agent(number.agent), about);
+    app.intake.sources.describe(&SourceKey::Agent(number.agent), about);
     Ok(())
 }

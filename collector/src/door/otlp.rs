@@ -162,7 +162,7 @@ pub(super) async fn append<S: Signal>(
     };
     let appended = intake.append(envelope, S::count(request)).await?;
     if let Some(key) = key {
-        intake.sources.describe(key, S::about(request));
+        intake.sources.describe(&key, S::about(request));
     }
     Ok(appended)
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use canh_schema::{ByteSize, Timestamp};
@@ -39,6 +39,8 @@ const DATAGRAMS_MAX: usize = 64;
 const BATCH_LEN: usize = 256 * 1024;
 /// How often the receiving thread looks whether it shall stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often the kernel's tables are read for what it dropped, at most.
+const LOOK_FOR_DROPS_EVERY: Duration = Duration::from_millis(500);
 /// What is written beside each datagram of a batch is at most this long.
 const RECORD_HEAD_LEN: usize = 32;
 /// Longest message that a datagram can carry.
@@ -111,6 +113,8 @@ fn open(config: &SyslogUdpConfig) -> io::Result<(UdpSocket, SocketAddr)> {
             door = NAME,
             wanted, given, "the kernel gives a smaller receive buffer; raise net.core.rmem_max to lose less in bursts"
         );
+    } else {
+        info!(door = NAME, given, "receive buffer as wanted");
     }
     setsockopt(&socket, sockopt::RxqOvfl, &1)?;
     socket.set_read_timeout(Some(LOOK_EVERY))?;
@@ -124,8 +128,16 @@ async fn serve(config: SyslogUdpConfig, socket: UdpSocket, intake: Intake, stop:
     let queue_len = config.queue_len.get();
     let format = config.format.as_deref().map(CompactString::from);
     let (out, mut batches) = mpsc::channel(queue_len);
-    let receiver =
-        Receiver { socket, message_max: config.message_len(), kernel_drops: 0, intake: intake.clone(), out, stop };
+    let receiver = Receiver {
+        socket,
+        message_max: config.message_len(),
+        kernel_drops: 0,
+        looked: Instant::now(),
+        is_news: false,
+        intake: intake.clone(),
+        out,
+        stop,
+    };
     let thread = thread::Builder::new().name("canh-syslog-udp".to_owned()).spawn(move || receiver.run());
     if let Err(error) = thread {
         error!(door = NAME, error = &error as &dyn std::error::Error, "cannot start the thread that receives");
@@ -173,6 +185,9 @@ struct Receiver {
     message_max: usize,
     /// The kernel's count of datagrams dropped at this socket, as it was last told.
     kernel_drops: u32,
+    /// The kernel's tables were read at this time, and datagrams have come since then.
+    looked: Instant,
+    is_news: bool,
     intake: Intake,
     out: mpsc::Sender<Batch>,
     stop: CancellationToken,
@@ -205,7 +220,10 @@ impl Receiver {
                         }
                         wait = MsgFlags::MSG_DONTWAIT;
                     }
-                    Err(Errno::EAGAIN | Errno::EINTR) => break,
+                    Err(Errno::EAGAIN | Errno::EINTR) => {
+                        self.look_for_drops(stopping);
+                        break;
+                    }
                     Err(error) => {
                         if !std::mem::replace(&mut failing, true) {
                             error!(door = NAME, %error, "cannot receive datagrams; trying again until it works");
@@ -260,11 +278,29 @@ impl Receiver {
     }
 
     fn count(&mut self, taken: &Taken) {
+        self.is_news = true;
         self.intake.dropped(DOOR, None, DropReason::Truncated, taken.truncated);
         if let Some(total) = taken.kernel_drops {
-            let new = total.wrapping_sub(self.kernel_drops);
+            self.count_kernel_drops(total);
+        }
+    }
+
+    fn count_kernel_drops(&mut self, total: u32) {
+        // Two sources tell of one counter, and the one that is read may be older than the one that was told.
+        let new = total.wrapping_sub(self.kernel_drops);
+        if new <= u32::MAX / 2 {
             self.kernel_drops = total;
             self.intake.dropped(DOOR, None, DropReason::KernelBuffer, u64::from(new));
+        }
+    }
+
+    /// The kernel tells what it dropped only beside a later datagram. When none comes, its tables are read.
+    fn look_for_drops(&mut self, now: bool) {
+        if self.is_news && (now || self.looked.elapsed() >= LOOK_FOR_DROPS_EVERY) {
+            (self.looked, self.is_news) = (Instant::now(), false);
+            if let Some(total) = super::socket_drops::read(&self.socket) {
+                self.count_kernel_drops(total);
+            }
         }
     }
 }

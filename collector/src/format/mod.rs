@@ -188,6 +188,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
     targets.push(("evtx_file", crate::evtx_file::fuzz));
     targets.push(("elastic_bulk", elastic_bulk::fuzz));
     targets.push(("splunk_hec", splunk_hec::fuzz));
+    targets.extend(crate::door::FUZZ_TARGETS);
     targets
 }
 

@@ -14,4 +14,5 @@ mod real_data;
 mod retro_hunt;
 mod rule_review;
 mod rule_tune;
+mod syslog_doors;
 mod yara;

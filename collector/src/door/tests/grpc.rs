@@ -115,7 +115,7 @@ async fn an_agent_is_known_by_its_number_and_a_batch_sent_again_is_kept_once() {
     let mut client = MetricsServiceClient::new(channel(&bench).await);
     client.export(request(gauge("canh_agent_spool_bytes", 4096.0), Some(TOKEN), Some(4))).await.unwrap();
 
-    let line = bench.sources.get(SourceKey::Agent(agent())).unwrap();
+    let line = bench.sources.get(&SourceKey::Agent(agent())).unwrap();
     assert_eq!((line.batches, line.records, line.duplicates), (6, 4, 2));
     assert_eq!(line.about.host.as_deref(), Some("IS-Svr"));
     assert_eq!(line.about.version.as_deref(), Some("9.8.7"));

@@ -4,8 +4,10 @@ mod foreign;
 mod grpc;
 mod http;
 mod real;
+mod relp;
 mod samples;
 mod syslog;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -38,6 +40,7 @@ struct Bench {
     registry: Registry,
     sources: std::sync::Arc<Sources>,
     addresses: Vec<(&'static str, SocketAddr)>,
+    tls: Option<std::sync::Arc<crate::Tls>>,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }
@@ -65,6 +68,9 @@ fn bench_for_samples(
     config.http.listen = any;
     config.syslog_udp.listen = any;
     config.syslog_tcp.listen = any;
+    config.syslog_tls.listen = any;
+    config.relp.listen = any;
+    config.relp_tls.listen = any;
     let dir = tempfile::tempdir().unwrap();
     journal.dir = dir.path().to_owned();
     let registry = Registry::new();
@@ -79,10 +85,10 @@ fn bench_for_samples(
         samples,
     };
     let collector = Collector::bind(&config, parts, &registry).unwrap();
-    let addresses = collector.addresses();
+    let (addresses, tls) = (collector.addresses(), collector.tls());
     let stop = CancellationToken::new();
     let running = tokio::spawn(collector.run(stop.clone()));
-    Bench { dir, journal, drops, registry, sources, addresses, stop, running }
+    Bench { dir, journal, drops, registry, sources, addresses, tls, stop, running }
 }
 
 impl Bench {

@@ -67,7 +67,7 @@ async fn many_lines_become_few_batches_and_none_is_lost() {
     stream.write_all(text.as_bytes()).await.unwrap();
     assert_eq!(bench.records(20_000).await, lines);
     let address = localhost().unwrap();
-    let line = bench.sources.get(SourceKey::Peer(Door::SyslogTcp, address)).unwrap();
+    let line = bench.sources.get(&SourceKey::Peer(Door::SyslogTcp, address)).unwrap();
     assert!(line.batches < 2_000, "{} batches", line.batches);
     drop(stream);
     let envelopes = bench.finish().await;
@@ -227,7 +227,7 @@ async fn a_burst_of_datagrams_is_kept_or_counted() {
     let deadline = Instant::now() + PATIENCE;
     loop {
         socket.send_to(b"<13>last", bench.address("syslog_udp")).await.unwrap();
-        let kept = bench.sources.get(key).map_or(0, |line| line.records);
+        let kept = bench.sources.get(&key).map_or(0, |line| line.records);
         if kept + bench.dropped("syslog_udp", DropReason::KernelBuffer) > sent {
             break;
         }
@@ -239,6 +239,36 @@ async fn a_burst_of_datagrams_is_kept_or_counted() {
     let lost: u64 = drops.snapshot().iter().map(|line| line.count).sum();
     assert!(records + lost >= sent, "{records} kept and {lost} counted of {sent}");
     assert!(records <= sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_received_or_counted_to_the_last_datagram_though_none_follows() {
+    let mut config = CollectorConfig::default();
+    config.syslog_udp.receive_buffer = ByteSize::kib(4);
+    let bench = bench_with(config, JournalConfig::default());
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (sent, address) = (50_000, bench.address("syslog_udp"));
+    tokio::task::spawn_blocking(move || {
+        for n in 0..sent {
+            socket.send_to(format!("<13>flood {n}").as_bytes(), address).unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    let key = SourceKey::Peer(Door::SyslogUdp, localhost().unwrap());
+    let counts = || {
+        let kept = bench.sources.get(&key).map_or(0, |line| line.records);
+        (kept, bench.dropped("syslog_udp", DropReason::KernelBuffer))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while counts().0 + counts().1 < sent {
+        assert!(Instant::now() < deadline, "(received, dropped) of {sent}: {:?}", counts());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (kept, dropped) = counts();
+    println!("{sent} sent = {kept} received + {dropped} dropped by the kernel");
+    assert_eq!(kept + dropped, sent);
+    assert!(dropped > 0, "the flood did not overflow the buffer, so this test shows nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
