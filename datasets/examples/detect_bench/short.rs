@@ -48,9 +48,10 @@ pub(crate) fn flows(count: usize) -> Vec<String> {
                 r#"{{"event.dataset":"dns","@timestamp":"{time}","source.ip":"10.10.1.{last}","source.port":{port},"destination.ip":"10.10.0.4","destination.port":53,"network.transport":"udp","dns.question.name":"may{last}.tinh.example","dns.question.type":"A","dns.response_code":"NOERROR","dns.answers.data":["10.10.2.{last}"]}}"#
             );
         }
+        let lasted = u32::from(sent) * 1_000;
         let service = [443, 80, 22, 3306][number % 4];
         format!(
-            r#"{{"event.dataset":"flow","@timestamp":"{time}","event.duration":{sent}000,"source.ip":"10.10.1.{last}","source.port":{port},"source.bytes":{sent},"source.packets":9,"destination.ip":"203.0.113.{last}","destination.port":{service},"destination.bytes":{port},"destination.packets":7,"network.transport":"tcp","network.connection.state":"SF","network.community_id":"1:{port}{sent}=","flow.final":true}}"#
+            r#"{{"event.dataset":"flow","@timestamp":"{time}","event.duration":{lasted},"source.ip":"10.10.1.{last}","source.port":{port},"source.bytes":{sent},"source.packets":9,"destination.ip":"203.0.113.{last}","destination.port":{service},"destination.bytes":{port},"destination.packets":7,"network.transport":"tcp","network.connection.state":"SF","network.community_id":"1:{port}{sent}=","flow.final":true}}"#
         )
     };
     (0..count).map(line).collect()
