@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::health::Health;
 use crate::rules::proving::Canary;
-use crate::rules::samples::{Surroundings, framing};
+use crate::rules::samples::framing;
 
 /// How long detection may take to come to a canary.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -147,23 +147,28 @@ impl Keeper {
         };
         let mut batch = (*sighting.batch).clone();
         canary.around.geo.enrich(&mut batch.events);
+        canary.clock.set(&mut batch.events);
         let judge = |rule: &RuleId| {
             let fired = sighting.held.contains(rule)
-                || flock.texts.get(rule).is_some_and(|text| fires(&text.text, rule, &batch, &canary.around));
+                || flock.texts.get(rule).is_some_and(|text| fires(&text.text, rule, &batch, canary));
             (rule.clone(), if fired { CanaryHop::Fired } else { CanaryHop::Rule })
         };
         canary.rules.iter().map(judge).collect()
     }
 }
 
-/// For a rule with a memory: whether the text finds something in the batch when nothing was before it.
-fn fires(text: &str, rule: &RuleId, batch: &EventBatch, around: &Surroundings) -> bool {
-    let mut engine = Engine::new(RuleSet::from_record("", text), around.engine());
+/// For a rule with a memory: whether the text finds something in the batch when nothing was before it, or in the time that
+/// passes afterwards.
+fn fires(text: &str, rule: &RuleId, batch: &EventBatch, canary: &Canary) -> bool {
+    let mut engine = Engine::new(RuleSet::from_record("", text), canary.around.engine());
     // Only the running engine is proof for the others, but for those whose samples say where addresses are.
-    if !engine.remembers() && !around.has_geo {
+    if !engine.remembers() && !canary.around.has_geo {
         return false;
     }
     let mut found = Vec::new();
     engine.evaluate(batch, &mut found);
+    if let Some(until) = canary.clock.until(&batch.events) {
+        engine.tick(until, &mut found);
+    }
     found.iter().any(|finding| finding.rule.id == *rule)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use canh_detection::{Diagnostic, Pipelines, Place, RuleError, RuleSet, Severity};
 use canh_schema::RuleId;
 
-use super::samples::{Expected, RULE_FILE, RuleFolder, Runner, Sample, Surroundings};
+use super::samples::{Clock, Expected, RULE_FILE, RuleFolder, Runner, Sample, Surroundings};
 
 /// Samples that failed which an error names.
 const NAMED_MAX: usize = 3;
@@ -29,6 +29,7 @@ pub(crate) struct Canary {
     pub(crate) format: Option<String>,
     /// Lists and places that its samples suppose.
     pub(crate) around: Surroundings,
+    pub(crate) clock: Clock,
 }
 
 /// Runs the samples of every rule that has some. A rule whose samples do not hold is taken out of the set, with an error
@@ -76,12 +77,20 @@ fn check(folder: &Path, pipelines: &Arc<Pipelines>) -> Result<(u32, Option<Canar
             named.join(", ")
         ));
     }
-    let canary = folder.samples.iter().find(|sample| sample.expected == Expected::Fires && sample.until().is_none());
+    // One for which no time has to pass, if there is one.
+    let firing = folder.samples.iter().filter(|sample| sample.expected == Expected::Fires);
+    let canary = firing.min_by_key(|sample| sample.clock.after.is_some());
     let canary = canary.map(|sample| {
         let mut rules = runner.fired(sample);
         rules.sort();
         rules.dedup();
-        Canary { rules, raw: sample.raw.clone(), format: sample.format.clone(), around: sample.around.clone() }
+        Canary {
+            rules,
+            raw: sample.raw.clone(),
+            format: sample.format.clone(),
+            around: sample.around.clone(),
+            clock: sample.clock,
+        }
     });
     Ok((u32::try_from(folder.samples.len()).unwrap_or(u32::MAX), canary))
 }

@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, Geo, GeoConfig, decode};
 use canh_detection::{Engine, EngineConfig, IndicatorSource, Pipelines, RuleSet};
-use canh_schema::{EventBatch, Position, RuleId, Timestamp};
+use canh_schema::{Event, EventBatch, Position, RuleId, Timestamp};
 use serde::Deserialize;
 
 use crate::indicator_rules;
@@ -88,13 +89,29 @@ pub(crate) struct Sample {
     pub(crate) events: EventBatch,
     /// Lists and places that it supposes.
     pub(crate) around: Surroundings,
-    /// Until when time passes after the last record.
-    until: Option<Timestamp>,
+    pub(crate) clock: Clock,
 }
 
-impl Sample {
-    pub(crate) fn until(&self) -> Option<Timestamp> {
-        self.until
+/// How time passes for the records of a sample.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Clock {
+    /// Each record is received at the moment it was written at.
+    live: bool,
+    /// Time that passes after the last record.
+    pub(crate) after: Option<Duration>,
+}
+
+impl Clock {
+    pub(crate) fn set(self, events: &mut [Event]) {
+        if self.live {
+            events.iter_mut().for_each(|event| event.received = event.time);
+        }
+    }
+
+    /// Until when time passes, if it does.
+    pub(crate) fn until(self, events: &[Event]) -> Option<Timestamp> {
+        let last = events.iter().map(|event| event.received).max();
+        Some(last.unwrap_or_else(received) + self.after?)
     }
 }
 
@@ -179,10 +196,8 @@ fn read(path: &Path, expected: Expected, around: &Surroundings, out: &mut Vec<Sa
             let about = if written.each { format!("{}: {}", written.about, group[0]) } else { written.about.clone() };
             let mut events = decoded(group, written.format.as_deref());
             around.geo.enrich(&mut events.events);
-            if written.live {
-                events.events.iter_mut().for_each(|event| event.received = event.time);
-            }
-            let last = events.events.iter().map(|event| event.received).max().unwrap_or_else(received);
+            let clock = Clock { live: written.live, after };
+            clock.set(&mut events.events);
             out.push(Sample {
                 about,
                 expected,
@@ -190,7 +205,7 @@ fn read(path: &Path, expected: Expected, around: &Surroundings, out: &mut Vec<Sa
                 format: written.format.clone(),
                 events,
                 around: around.clone(),
-                until: after.map(|after| last + after),
+                clock,
             });
         }
     }
@@ -232,7 +247,7 @@ impl<'a> Runner<'a> {
         let mut engine = self.engine.take().unwrap_or_else(|| Engine::new(self.rules.clone(), sample.around.engine()));
         let mut found = Vec::new();
         engine.evaluate(&sample.events, &mut found);
-        if let Some(until) = sample.until {
+        if let Some(until) = sample.clock.until(&sample.events.events) {
             engine.tick(until, &mut found);
         }
         // A rule with a memory starts anew for each sample.
