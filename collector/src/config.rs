@@ -4,6 +4,7 @@ use canh_schema::ByteSize;
 use serde::Deserialize;
 
 use crate::door::elasticsearch::ElasticsearchConfig;
+use crate::door::flow::FlowConfig;
 use crate::door::http::HttpConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
 use crate::door::relp::RelpConfig;
@@ -33,6 +34,7 @@ pub struct CollectorConfig {
     pub relp: RelpConfig,
     pub relp_tls: RelpConfig,
     pub tls: TlsConfig,
+    pub flow: FlowConfig,
     pub sources: SourcesConfig,
     pub feed: FeedConfig,
     pub geo: GeoConfig,
@@ -87,6 +89,7 @@ impl CollectorConfig {
             ("collector.syslog_tls.batch_size", self.syslog_tls.enabled, self.syslog_tls.batch_len_max()),
             ("collector.relp.message_max", self.relp.enabled, self.relp.batch_len_max()),
             ("collector.relp_tls.message_max", self.relp_tls.enabled, self.relp_tls.batch_len_max()),
+            ("collector.flow.enabled", self.flow.enabled, self.flow.batch_len_max()),
         ];
         for (key, enabled, len) in batches {
             let needed = len.saturating_add(HEAD_LEN_MAX);

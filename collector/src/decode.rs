@@ -10,7 +10,9 @@ use canh_schema::{BatchId, ByteSize, Event, EventBatch, EventId, IssueKind, Posi
 use compact_str::{CompactString, ToCompactString, format_compact};
 
 use crate::envelope::{Cut, Envelope, Framing, Record};
-use crate::format::{self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, otlp, splunk_hec};
+use crate::format::{
+    self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, otlp, splunk_hec,
+};
 use crate::source::{project, slapd};
 
 /// What decoding may spend, and what it assumes about times without zone.
@@ -54,6 +56,7 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
     match envelope.framing {
         Framing::OtlpLogs => otlp::decode_logs(&mut decoder, &envelope.payload),
         Framing::OtlpMetrics => otlp::decode_metrics(&mut decoder, &envelope.payload),
+        Framing::Flows => flow_datagrams::decode(&mut decoder, envelope),
         Framing::Lines | Framing::NdJson | Framing::Records => decoder.records(),
         Framing::ElasticBulk => elastic_bulk::decode(&mut decoder),
         Framing::HecEvents => splunk_hec::decode(&mut decoder, &envelope.payload),

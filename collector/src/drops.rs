@@ -26,12 +26,14 @@ pub enum DropReason {
     Damaged,
     /// A record of the journal that this program cannot read.
     Unreadable,
+    /// Flow data whose template did not come in time, or that found no room to wait for it.
+    NoTemplate,
     /// A batch on which the decoder failed. That is a fault of the program; please report it.
     DecoderFailed,
 }
 
 impl DropReason {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::KernelBuffer,
         Self::QueueFull,
         Self::JournalFull,
@@ -42,6 +44,7 @@ impl DropReason {
         Self::ShuttingDown,
         Self::Damaged,
         Self::Unreadable,
+        Self::NoTemplate,
         Self::DecoderFailed,
     ];
 
@@ -57,6 +60,7 @@ impl DropReason {
             Self::ShuttingDown => "shutting_down",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
+            Self::NoTemplate => "no_template",
             Self::DecoderFailed => "decoder_failed",
         }
     }

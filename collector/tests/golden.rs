@@ -321,6 +321,168 @@ proptest! {
     }
 }
 
+/// What routers and switches send at the flow door.
+mod flows {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, datagrams: &[Vec<u8>]) {
+        let mut list = RecordList::default();
+        list.push(b"", None, canh_collector::Cut::Whole); // nothing was known before
+        for datagram in datagrams {
+            list.push(datagram, Some("192.0.2.10".parse().unwrap()), canh_collector::Cut::Whole);
+        }
+        let envelope = Envelope::new(Door::Flow, received(), Framing::Flows, list.take());
+        let settings = DecodeSettings::default();
+        let events = decode(&envelope, Position::new(7), 1, &settings).events;
+        assert_eq!(events, decode(&envelope, Position::new(7), 1, &settings).events);
+        // The raw bytes are binary; their number says enough.
+        let shown: Vec<String> = events
+            .into_iter()
+            .map(|mut event| {
+                event.raw = Bytes::from(format!("{} bytes", event.raw.len()));
+                show(&event)
+            })
+            .collect();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("flow_{name}.txt"));
+        expect_test::expect_file![path].assert_eq(&shown.join("\n"));
+    }
+
+    fn words(words: &[u16]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    fn longs(longs: &[u32]) -> Vec<u8> {
+        longs.iter().flat_map(|long| long.to_be_bytes()).collect()
+    }
+
+    fn set(id: u16, body: &[u8]) -> Vec<u8> {
+        [words(&[id, u16::try_from(body.len() + 4).unwrap()]), body.to_vec()].concat()
+    }
+
+    /// 2026-11-22T08:59:50Z
+    const WRITTEN: u32 = 1_795_337_990;
+
+    #[test]
+    fn netflow_v5() {
+        let head = [words(&[5, 2]), longs(&[600_000, WRITTEN, 0, 42]), words(&[0, 0x4000 | 10])].concat();
+        let tcp = [
+            vec![10, 10, 1, 4, 203, 0, 113, 77, 10, 10, 1, 1],
+            words(&[3, 4]),
+            longs(&[7, 5_500, 590_000, 598_500]),
+            words(&[64_842, 443]),
+            vec![0, 0x1b, 6, 0],
+            words(&[0, 64_501]),
+            vec![24, 0, 0, 0],
+        ];
+        let icmp = [
+            vec![10, 10, 1, 4, 10, 10, 0, 4, 0, 0, 0, 0],
+            words(&[3, 0]),
+            longs(&[1, 84, 599_000, 599_000]),
+            words(&[0, 0x0800]),
+            vec![0, 0, 1, 0],
+            words(&[0, 0]),
+            vec![0, 0, 0, 0],
+        ];
+        check("netflow_v5", &[[head, tcp.concat(), icmp.concat()].concat()]);
+    }
+
+    #[test]
+    fn netflow_v9_with_options() {
+        let message = |sequence, sets: &[Vec<u8>]| {
+            [words(&[9, 1]), longs(&[600_000, WRITTEN, sequence, 1]), sets.concat()].concat()
+        };
+        let names = [
+            set(1, &words(&[300, 4, 8, 10, 4, 82, 8, 83, 8])),
+            set(300, b"\0\0\0\x03Gi0/3\0\0\0uplink\0\0\0\0\0\x04Gi0/4\0\0\0\0\0\0\0\0\0\0\0"),
+        ];
+        // Cisco's scope of an interface is number 2.
+        let names = [set(1, &words(&[300, 4, 8, 2, 4, 82, 8, 83, 8])), names[1].clone()];
+        let samplers = [set(1, &words(&[301, 4, 8, 1, 4, 48, 1, 50, 4])), set(301, &[0, 0, 0, 0, 2, 0, 0, 0, 100])];
+        let template = set(0, &words(&[256, 10, 27, 16, 28, 16, 4, 1, 7, 2, 11, 2, 1, 4, 2, 4, 10, 4, 14, 4, 48, 1]));
+        let end = |last: u8| [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        let record = |sampler| {
+            let ends = [end(1), end(2)].concat();
+            [ends, vec![17, 0xc3, 0x50, 0, 53], longs(&[640, 4, 3, 4]), vec![sampler]].concat()
+        };
+        let data = set(256, &[record(2), record(3)].concat());
+        check("netflow_v9", &[message(1, &names), message(2, &samplers), message(3, &[template, data])]);
+    }
+
+    #[test]
+    fn ipfix_with_both_directions() {
+        let fields = words(&[256, 9, 8, 4, 12, 4, 4, 1, 7, 2, 11, 2, 1, 4, 0x8001, 4, 0, 29_305, 152, 8, 371, 0xffff]);
+        let record = [
+            vec![10, 10, 1, 4, 203, 0, 113, 77, 6],
+            words(&[50_000, 22]),
+            longs(&[1_000, 2_000]),
+            (u64::from(WRITTEN) * 1_000 - 2_500).to_be_bytes().to_vec(),
+            b"\x05canbo".to_vec(),
+        ];
+        let sets = [set(2, &fields), set(256, &record.concat())].concat();
+        let len = u16::try_from(sets.len() + 16).unwrap();
+        check("ipfix", &[[words(&[10, len]), longs(&[WRITTEN, 9, 5]), sets].concat()]);
+    }
+
+    #[test]
+    fn sflow() {
+        let packet = [
+            &[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 12, 8, 0][..],
+            &[0x45, 0, 0, 60, 0, 1, 0, 0, 64, 6, 0, 0, 10, 10, 1, 4, 10, 10, 0, 4],
+            &[0xc3, 0x50, 0, 22, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0],
+        ]
+        .concat();
+        let header = [longs(&[1, 78, 4, u32::try_from(packet.len()).unwrap()]), packet].concat();
+        let sample =
+            [longs(&[1, 3, 512, 5_120, 0, 3, 4, 1]), longs(&[1, u32::try_from(header.len()).unwrap()]), header]
+                .concat();
+        let counters = longs(&[
+            1,
+            3,
+            1,
+            1,
+            88,
+            3,
+            6,
+            0,
+            1_000_000_000,
+            1,
+            3,
+            0,
+            900,
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            0,
+            800,
+            7,
+            8,
+            9,
+            10,
+            11,
+            0,
+        ]);
+        let mut datagram = [longs(&[5, 1]), vec![10, 10, 0, 5], longs(&[0, 9, 1_000, 2])].concat();
+        for (format, body) in [(1, sample), (2, counters)] {
+            datagram.extend(longs(&[format, u32::try_from(body.len()).unwrap()]));
+            datagram.extend(body);
+        }
+        check("sflow", &[datagram]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept() {
+        let no_template = [words(&[9, 1]), longs(&[1, 1, 1, 1]), set(256, &[1, 2, 3, 4])].concat();
+        let lying_set = [words(&[9, 1]), longs(&[1, 1, 1, 1]), words(&[256, 99])].concat();
+        // An exporter whose clock was never set.
+        let head = [words(&[5, 1]), longs(&[600_000, 600, 0, 42]), words(&[0, 0])].concat();
+        check("bad", &[b"<13>syslog".to_vec(), no_template, lying_set, [head, vec![1; 48]].concat()]);
+    }
+}
+
 /// What our agent sends comes out as if the lines had come through any other door.
 mod otlp {
     use canh_collector::AgentBatch;

@@ -118,7 +118,9 @@ impl Server {
             sources: senders.clone(),
             samples: yara.as_ref().map(Yara::sink).transpose()?,
         };
-        let collector = Collector::bind(&self.config.collector, parts, &self.registry)?;
+        let mut doors = self.config.collector.clone();
+        doors.flow.state_file = self.config.in_data(&doors.flow.state_file);
+        let collector = Collector::bind(&doors, parts, &self.registry)?;
         let address = self.config.console.listen;
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!(

@@ -83,6 +83,7 @@ fn kind(key: &SourceKey, door: Door) -> SourceKind {
         (_, Door::OtlpGrpc | Door::OtlpHttp) => SourceKind::Otlp,
         (_, Door::SyslogTcp | Door::SyslogUdp | Door::SyslogTls | Door::Relp | Door::RelpTls) => SourceKind::Syslog,
         (_, Door::Ndjson | Door::Samples | Door::Elasticsearch | Door::SplunkHec) => SourceKind::Http,
+        (_, Door::Flow) => SourceKind::Flow,
         (_, Door::Import | Door::Canary) => SourceKind::File,
     }
 }

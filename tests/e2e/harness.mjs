@@ -71,6 +71,8 @@ listen = "127.0.0.1:${ports.http}"
 listen = "127.0.0.1:${ports.tcp}"
 [collector.syslog_udp]
 listen = "127.0.0.1:${ports.udp}"
+[collector.flow]
+listen = "127.0.0.1:0"
 `
   )
   const log = openSync(join(dir, 'server.log'), 'w')

@@ -17,6 +17,7 @@ pub struct Ports {
     pub http: u16,
     pub syslog_tcp: u16,
     pub syslog_udp: u16,
+    pub flow: u16,
 }
 
 impl Ports {
@@ -27,6 +28,7 @@ impl Ports {
             http: free_port()?,
             syslog_tcp: free_port()?,
             syslog_udp: free_port()?,
+            flow: free_port()?,
         })
     }
 }
@@ -75,6 +77,8 @@ listen = "127.0.0.1:{http}"
 listen = "127.0.0.1:{tcp}"
 [collector.syslog_udp]
 listen = "127.0.0.1:{udp}"
+[collector.flow]
+listen = "127.0.0.1:{flow}"
 {more}
 "#,
             data = dir.join("data").display().to_string(),
@@ -86,6 +90,7 @@ listen = "127.0.0.1:{udp}"
             http = ports.http,
             tcp = ports.syslog_tcp,
             udp = ports.syslog_udp,
+            flow = ports.flow,
             more = options.config,
         );
         fs::write(dir.join("canh.toml"), config)?;

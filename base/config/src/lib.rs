@@ -1,13 +1,14 @@
 //! Reads a TOML configuration and says where it is wrong: file, line, column, the line itself and the nearest key.
 //!
 //! The types that are read belong to each program; they use `#[serde(deny_unknown_fields)]`. The modules [`byte_size`],
-//! [`duration`] and [`socket_addr`] are for `#[serde(with = "...")]`.
+//! [`duration`], [`socket_addr`] and [`socket_addrs`] are for `#[serde(with = "...")]`.
 
 pub mod byte_size;
 pub mod duration;
 mod error;
 mod nearest;
 pub mod socket_addr;
+pub mod socket_addrs;
 
 use std::fs;
 use std::path::Path;

@@ -160,7 +160,12 @@ catalogue! {
     NETWORK_PACKETS = "network.packets", Integer, "packets in both directions";
     NETWORK_VLAN_ID = "network.vlan.id", Keyword, "VLAN";
     NETWORK_STATE = "network.connection.state", Keyword, "TCP connection state in Zeek's words, for example `SF`";
+    OBSERVER_IP = "observer.ip", Ip, "address of the device that saw the traffic";
     OBSERVER_INTERFACE = "observer.ingress.interface.name", Keyword, "interface or capture file that the packets came from";
+    OBSERVER_INTERFACE_ID = "observer.ingress.interface.id", Keyword, "index of the interface that the packets came from";
+    OBSERVER_EGRESS_INTERFACE = "observer.egress.interface.name", Keyword, "interface that the packets left through";
+    OBSERVER_EGRESS_INTERFACE_ID = "observer.egress.interface.id", Keyword, "index of the interface that the packets left through";
+    NETWORK_APPLICATION = "network.application", Keyword, "application as the device that saw the traffic recognised it";
     DNS_QUESTION_NAME = "dns.question.name", Keyword, "name asked for";
     DNS_QUESTION_TYPE = "dns.question.type", Keyword, "type asked for, for example `TXT`";
     DNS_RESPONSE_CODE = "dns.response_code", Keyword, "answer code, for example `NXDOMAIN`";

@@ -7,6 +7,7 @@ use canh_schema::Timestamp;
 use compact_str::CompactString;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::flow::FlowMetrics;
 use super::places::RefusedConnection;
 use super::samples::SampleSink;
 use crate::drops::{DropReason, Drops};
@@ -40,6 +41,7 @@ pub(super) struct DoorMetrics {
     token_records: IntCounterVec,
     refused_connections: IntCounterVec,
     pub(super) connections: IntGaugeVec,
+    pub(super) flows: FlowMetrics,
 }
 
 impl DoorMetrics {
@@ -72,6 +74,7 @@ impl DoorMetrics {
                 &["door", "reason"],
             )?,
             connections,
+            flows: FlowMetrics::new(registry)?,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! than its protocol needs. Each has its own limits, and counts what it drops.
 
 pub mod elasticsearch;
+pub mod flow;
 pub mod http;
 pub mod ndjson;
 mod numbered;
@@ -19,6 +20,7 @@ pub mod syslog_udp;
 pub mod tls;
 
 mod connection;
+mod datagrams;
 mod intake;
 mod json_array;
 mod lines;
@@ -92,6 +94,11 @@ pub static DOORS: &[DoorSpec] = &[
         name: "relp_tls",
         about: "RELP over TLS",
         bind: |config, tls, intake| relp::bind(relp::SECURED, &config.relp_tls, tls, intake),
+    },
+    DoorSpec {
+        name: "flow",
+        about: "NetFlow v1, v5, v7 and v9, IPFIX, and sFlow v5",
+        bind: |config, _, intake| flow::bind(&config.flow, intake),
     },
 ];
 

@@ -67,10 +67,12 @@ pub enum Door {
     Elasticsearch = 30,
     /// Splunk's HTTP Event Collector.
     SplunkHec = 31,
+    /// NetFlow, IPFIX and sFlow.
+    Flow = 40,
 }
 
 impl Door {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Ndjson,
@@ -84,6 +86,7 @@ impl Door {
         Self::RelpTls,
         Self::Elasticsearch,
         Self::SplunkHec,
+        Self::Flow,
     ];
 
     /// The name in configuration, metrics and `canh.source`.
@@ -102,6 +105,7 @@ impl Door {
             Self::RelpTls => "relp_tls",
             Self::Elasticsearch => "elasticsearch",
             Self::SplunkHec => "splunk_hec",
+            Self::Flow => "flow",
         }
     }
 
@@ -128,10 +132,12 @@ pub enum Framing {
     ElasticBulk = 20,
     /// JSON objects behind one another as Splunk's HTTP Event Collector has them, each with an event inside.
     HecEvents = 21,
+    /// A list as in [`Framing::Records`]: first what the decoder has to know of the exporters, then their datagrams.
+    Flows = 40,
 }
 
 impl Framing {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OtlpLogs,
         Self::OtlpMetrics,
         Self::Lines,
@@ -139,6 +145,7 @@ impl Framing {
         Self::Records,
         Self::ElasticBulk,
         Self::HecEvents,
+        Self::Flows,
     ];
 
     fn from_number(number: u8) -> Option<Self> {

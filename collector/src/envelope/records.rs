@@ -40,7 +40,7 @@ impl Iterator for Records {
         match self.framing {
             Framing::OtlpLogs | Framing::OtlpMetrics | Framing::HecEvents => self.whole(Cut::Whole),
             Framing::Lines | Framing::NdJson | Framing::ElasticBulk => self.line(),
-            Framing::Records => self.listed(),
+            Framing::Records | Framing::Flows => self.listed(),
         }
     }
 }

@@ -31,6 +31,7 @@ mod zeek_json;
 
 pub(crate) mod auditd;
 pub(crate) mod elastic_bulk;
+pub(crate) mod flow_datagrams;
 pub(crate) mod otlp;
 pub(crate) mod splunk_hec;
 
@@ -185,6 +186,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "cas": identity::Cas,
     };
     targets.push(("batch", fuzz_batch));
+    targets.push(("flow_datagrams", flow_datagrams::fuzz));
     targets.push(("evtx_file", crate::evtx_file::fuzz));
     targets.push(("elastic_bulk", elastic_bulk::fuzz));
     targets.push(("splunk_hec", splunk_hec::fuzz));

@@ -30,6 +30,7 @@ mod windows_events;
 pub(crate) mod auditd;
 pub(crate) mod azure;
 pub(crate) mod cloudtrail;
+pub(crate) mod exported_flow;
 pub(crate) mod flow;
 pub(crate) mod generic;
 pub(crate) mod kubernetes;

@@ -46,6 +46,8 @@ pub(crate) enum AgentKind {
     Otlp,
     Syslog,
     Http,
+    /// NetFlow, IPFIX or sFlow.
+    Flow,
     /// Files read by the server itself.
     File,
 }
@@ -74,6 +76,7 @@ impl AgentView {
                 SourceKind::Otlp => AgentKind::Otlp,
                 SourceKind::Syslog => AgentKind::Syslog,
                 SourceKind::Http => AgentKind::Http,
+                SourceKind::Flow => AgentKind::Flow,
                 SourceKind::File => AgentKind::File,
             },
             host: record.host.map(Into::into),

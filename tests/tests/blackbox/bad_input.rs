@@ -79,7 +79,7 @@ fn a_port_in_use_names_port_and_key() -> anyhow::Result<()> {
     fs::write(
         &file,
         format!(
-            "data = {:?}\n[collector.syslog_tcp]\nlisten = {address:?}\n[console]\nlisten = \"127.0.0.1:0\"\n[collector.otlp_grpc]\nlisten = \"127.0.0.1:0\"\n[collector.http]\nlisten = \"127.0.0.1:0\"\n[collector.syslog_udp]\nlisten = \"127.0.0.1:0\"\n",
+            "data = {:?}\n[collector.syslog_tcp]\nlisten = {address:?}\n[console]\nlisten = \"127.0.0.1:0\"\n[collector.otlp_grpc]\nlisten = \"127.0.0.1:0\"\n[collector.http]\nlisten = \"127.0.0.1:0\"\n[collector.syslog_udp]\nlisten = \"127.0.0.1:0\"\n[collector.flow]\nlisten = \"127.0.0.1:0\"\n",
             dir.path().join("data").display().to_string()
         ),
     )?;

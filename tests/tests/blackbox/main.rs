@@ -5,6 +5,7 @@ mod command_line;
 mod crash;
 mod demo;
 mod doors;
+mod flow_exporters;
 mod foreign_doors;
 mod full_disk;
 mod import;

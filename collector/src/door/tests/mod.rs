@@ -1,5 +1,6 @@
 //! Each door against a client in the same process, and the ways in which a client can misbehave.
 
+mod flow;
 mod foreign;
 mod grpc;
 mod http;
@@ -71,8 +72,12 @@ fn bench_for_samples(
     config.syslog_tls.listen = any;
     config.relp.listen = any;
     config.relp_tls.listen = any;
+    config.flow.listen = vec![any];
     let dir = tempfile::tempdir().unwrap();
     journal.dir = dir.path().to_owned();
+    if config.flow.state_file.is_relative() {
+        config.flow.state_file = dir.path().join(&config.flow.state_file);
+    }
     let registry = Registry::new();
     let journal = Journal::open(&journal, &registry).unwrap();
     let drops = Drops::new(&registry).unwrap();

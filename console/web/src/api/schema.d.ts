@@ -460,7 +460,7 @@ export interface components {
             reason: string;
         };
         /** @enum {string} */
-        AgentKind: "agent" | "otlp" | "syslog" | "http" | "file";
+        AgentKind: "agent" | "otlp" | "syslog" | "http" | "flow" | "file";
         /** @description Agents and other senders, those heard of most recently first. */
         AgentList: {
             items: components["schemas"]["AgentView"][];

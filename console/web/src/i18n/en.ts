@@ -406,6 +406,7 @@ export const en = {
       otlp: 'OpenTelemetry',
       syslog: 'Syslog',
       http: 'HTTP',
+      flow: 'NetFlow, IPFIX, sFlow',
       file: 'File on the server',
     },
     lastSeen: 'Last seen',

@@ -398,6 +398,7 @@ export const vi: Vietnamese = {
       otlp: 'OpenTelemetry',
       syslog: 'Syslog',
       http: 'HTTP',
+      flow: 'NetFlow, IPFIX, sFlow',
       file: 'Tệp trên máy chủ',
     },
     lastSeen: 'Tín hiệu gần nhất',

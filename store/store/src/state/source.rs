@@ -11,12 +11,14 @@ pub enum SourceKind {
     Otlp,
     Syslog,
     Http,
+    /// NetFlow, IPFIX or sFlow.
+    Flow,
     /// Files that the server reads itself.
     File,
 }
 
 impl SourceKind {
-    pub const ALL: [Self; 5] = [Self::Agent, Self::Otlp, Self::Syslog, Self::Http, Self::File];
+    pub const ALL: [Self; 6] = [Self::Agent, Self::Otlp, Self::Syslog, Self::Http, Self::Flow, Self::File];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -24,6 +26,7 @@ impl SourceKind {
             Self::Otlp => "otlp",
             Self::Syslog => "syslog",
             Self::Http => "http",
+            Self::Flow => "flow",
             Self::File => "file",
         }
     }

@@ -1,0 +1,289 @@
+//! The thread that receives: it feeds each datagram to the decoder's memory, parts what has to wait, and makes batches.
+
+use std::net::{IpAddr, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, BytesMut};
+use canh_flows::{
+    Decoder, FlowSet, Gap, Hold, Limits, Outcome, Sequences, Sink, StoreCounts, StreamKey, UnknownSet, held, with_sets,
+};
+use canh_schema::Timestamp;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::super::datagrams::{DATAGRAM_MAX, DATAGRAMS_MAX, DatagramSocket};
+use super::super::intake::Intake;
+use super::state::State;
+use super::{BATCH_LEN, Batch, DOOR, FlowConfig, NAME, Sender};
+use crate::drops::DropReason;
+use crate::envelope::{Cut, RecordList};
+
+/// How often the thread looks whether it shall stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A batch waits this long for more, so that what it needs of the past is written once for many datagrams.
+const BATCH_WAIT: Duration = Duration::from_millis(100);
+/// How often the state is written at most, and what counts as a large one.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+const SAVE_LARGE_EVERY: Duration = Duration::from_secs(10);
+const LARGE: usize = 1 << 20;
+/// Exporters whose sequence numbers are followed.
+const SEQUENCES_MAX: usize = 16_384;
+
+pub(super) struct Receiver {
+    sockets: Vec<DatagramSocket>,
+    stop: CancellationToken,
+    collect: Collect,
+}
+
+/// Everything but the sockets.
+struct Collect {
+    decoder: Decoder,
+    sequences: Sequences,
+    hold: Hold,
+    list: RecordList,
+    senders: FxHashMap<IpAddr, Sender>,
+    /// What exporters sent since the start and did not arrive.
+    lost: FxHashMap<IpAddr, u64>,
+    began: Option<Instant>,
+    saved: Instant,
+    save_every: Duration,
+    unsaved: bool,
+    counts: StoreCounts,
+    is_closed: bool,
+    intake: Intake,
+    out: mpsc::Sender<Batch>,
+    save: mpsc::Sender<State>,
+}
+
+impl Receiver {
+    pub(super) fn new(
+        sockets: Vec<DatagramSocket>,
+        config: &FlowConfig,
+        state: &State,
+        intake: Intake,
+        out: mpsc::Sender<Batch>,
+        save: mpsc::Sender<State>,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut collect = Collect {
+            decoder: Decoder::new(Limits::default()),
+            sequences: Sequences::new(SEQUENCES_MAX),
+            hold: Hold::new(config.hold_limits()),
+            list: RecordList::default(),
+            senders: FxHashMap::default(),
+            lost: FxHashMap::default(),
+            began: None,
+            saved: Instant::now(),
+            save_every: SAVE_EVERY,
+            unsaved: false,
+            counts: StoreCounts::default(),
+            is_closed: false,
+            intake,
+            out,
+            save,
+        };
+        if !collect.decoder.restore(&state.known).is_whole {
+            warn!(door = NAME, "not all templates of the last run can be read; some flow data wait for new ones");
+        }
+        collect.decoder.begin_batch();
+        let now = Timestamp::now().nanos();
+        for (exporter, age, message) in held(&state.held) {
+            collect.message(message, exporter, now.saturating_sub(age));
+        }
+        Self { sockets, stop, collect }
+    }
+
+    /// Receives until `stop` fires and the kernel has nothing more.
+    pub(super) fn run(mut self) {
+        let mut buffer = vec![0; DATAGRAMS_MAX * DATAGRAM_MAX];
+        let mut failing = false;
+        loop {
+            // Looked at before receiving: what came before `stop` is still taken.
+            let stopping = self.stop.is_cancelled();
+            if let Err(error) = self.wait(stopping) {
+                if !std::mem::replace(&mut failing, true) {
+                    error!(door = NAME, %error, "cannot wait for datagrams; trying again until it works");
+                }
+                thread::sleep(LOOK_EVERY);
+            }
+            let mut datagrams = 0;
+            for socket in &mut self.sockets {
+                let collect = &mut self.collect;
+                match socket.take(&mut buffer, |datagram, peer, cut| collect.datagram(datagram, peer, cut)) {
+                    Ok(taken) => {
+                        failing = false;
+                        datagrams += taken.datagrams;
+                        let drops = u64::from(taken.kernel_drops);
+                        collect.intake.dropped(DOOR, None, DropReason::KernelBuffer, drops);
+                    }
+                    Err(Errno::EAGAIN | Errno::EINTR) => {
+                        let drops = u64::from(socket.look_for_drops(stopping));
+                        collect.intake.dropped(DOOR, None, DropReason::KernelBuffer, drops);
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut failing, true) {
+                            error!(door = NAME, %error, "cannot receive datagrams; trying again until it works");
+                        }
+                        thread::sleep(LOOK_EVERY);
+                    }
+                }
+            }
+            let is_last = stopping && datagrams == 0;
+            self.collect.look(is_last);
+            if is_last || self.collect.is_closed {
+                self.collect.save_last();
+                return;
+            }
+        }
+    }
+
+    /// Waits until something comes or the batch has to go.
+    fn wait(&self, stopping: bool) -> Result<(), Errno> {
+        let left = self.collect.began.map_or(LOOK_EVERY, |began| BATCH_WAIT.saturating_sub(began.elapsed()));
+        let patience = if stopping { Duration::ZERO } else { left.min(LOOK_EVERY) };
+        let mut fds: Vec<_> =
+            self.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Notes which sets have to wait.
+#[derive(Default)]
+struct Unknown {
+    sets: Vec<(StreamKey, u16, usize)>,
+}
+
+impl Sink for Unknown {
+    fn flows(&mut self, _: &FlowSet<'_>) {}
+
+    fn unknown(&mut self, set: &UnknownSet<'_>) {
+        self.sets.push((set.stream, set.template, set.place));
+    }
+}
+
+impl Collect {
+    fn datagram(&mut self, datagram: &[u8], peer: SocketAddr, cut: Cut) {
+        let exporter = peer.ip();
+        let outcome = self.message(datagram, exporter, Timestamp::now().nanos());
+        if cut == Cut::Truncated {
+            self.intake.dropped(DOOR, Some(exporter), DropReason::Truncated, 1);
+        }
+        let gap = self.sequences.check(exporter, peer.port(), &outcome);
+        self.intake.metrics.flows.gap(&outcome, gap);
+        if let Gap::Lost(count) = gap {
+            if self.lost.len() >= SEQUENCES_MAX {
+                self.lost.clear(); // a flood of addresses; the metric keeps the sum
+            }
+            let lost = self.lost.entry(exporter).or_default();
+            *lost += u64::from(count);
+            self.senders.entry(exporter).or_default().lost = Some(*lost);
+        }
+        let Some(protocol) = outcome.protocol else { return };
+        for template in &outcome.learned {
+            let stream = StreamKey { exporter, protocol, domain: outcome.domain };
+            for message in self.hold.take(stream, *template) {
+                self.message(&message, exporter, Timestamp::now().nanos());
+            }
+        }
+    }
+
+    /// Takes a message into the batch; what cannot be read yet goes to wait.
+    fn message(&mut self, message: &[u8], exporter: IpAddr, now: i64) -> Outcome {
+        let mut unknown = Unknown::default();
+        let outcome = self.decoder.feed(exporter, message, &mut unknown);
+        self.intake.metrics.flows.count(&outcome);
+        // What is malformed is kept as it came, for somebody to look at.
+        if unknown.sets.is_empty() || outcome.malformed.is_some() {
+            self.keep(message, exporter, &outcome);
+            return outcome;
+        }
+        let mut wanted: Vec<_> = unknown.sets.iter().map(|(stream, template, _)| (*stream, *template)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for (stream, template) in wanted {
+            let is_of = |place| unknown.sets.contains(&(stream, template, place));
+            let waiting = with_sets(message, is_of);
+            let given_up = waiting.map_or(0, |waiting| self.hold.push(stream, template, waiting, now));
+            self.intake.dropped(DOOR, None, DropReason::NoTemplate, given_up);
+        }
+        if let Some(rest) = with_sets(message, |at| !unknown.sets.iter().any(|(_, _, place)| *place == at)) {
+            self.keep(&rest, exporter, &outcome);
+        }
+        outcome
+    }
+
+    fn keep(&mut self, message: &[u8], exporter: IpAddr, outcome: &Outcome) {
+        self.list.push(message, Some(exporter), Cut::Whole);
+        let sender = self.senders.entry(exporter).or_default();
+        sender.records += outcome.flows + outcome.counters + u64::from(outcome.malformed.is_some());
+        sender.bytes += message.len() as u64;
+        self.began.get_or_insert_with(Instant::now);
+        if self.list.bytes_len() + self.decoder.context_len() >= BATCH_LEN {
+            self.flush();
+        }
+    }
+
+    /// Sends what has waited long enough, and looks after what is remembered.
+    fn look(&mut self, is_last: bool) {
+        if is_last || self.began.is_some_and(|began| began.elapsed() >= BATCH_WAIT) {
+            self.flush();
+        }
+        let expired = self.hold.expire(Timestamp::now().nanos());
+        self.intake.dropped(DOOR, None, DropReason::NoTemplate, expired);
+        let counts = self.decoder.counts();
+        let held = self.hold.waiting().1;
+        self.intake.metrics.flows.knowledge(self.counts, counts, self.decoder.known(), held);
+        self.counts = counts;
+        self.unsaved |= self.decoder.take_changed();
+        if self.unsaved && self.saved.elapsed() >= self.save_every {
+            self.save();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.began = None;
+        let context = self.decoder.take_context();
+        self.decoder.begin_batch();
+        let records: u64 = self.senders.values().map(|sender| sender.records).sum();
+        if self.list.is_empty() {
+            return;
+        }
+        let mut first = RecordList::default();
+        first.push(&context, None, Cut::Whole);
+        let mut payload = BytesMut::from(first.take());
+        payload.put(self.list.take());
+        let senders = std::mem::take(&mut self.senders);
+        let batch = Batch { payload: payload.freeze(), received: Timestamp::now(), senders };
+        if self.out.blocking_send(batch).is_err() {
+            self.is_closed = true;
+            self.intake.dropped(DOOR, None, DropReason::ShuttingDown, records);
+        }
+    }
+
+    /// Hands the state to whoever writes it, unless that one is busy.
+    fn save(&mut self) {
+        self.saved = Instant::now();
+        let known = self.decoder.snapshot();
+        self.save_every = if known.len() > LARGE { SAVE_LARGE_EVERY } else { SAVE_EVERY };
+        // Data that wait are many bytes; they are written at the end only.
+        if self.save.try_send(State { known, held: Vec::new() }).is_ok() {
+            self.unsaved = false;
+        }
+    }
+
+    fn save_last(&mut self) {
+        let state = State { known: self.decoder.snapshot(), held: self.hold.snapshot(Timestamp::now().nanos()) };
+        if self.save.blocking_send(state).is_err() {
+            warn!(door = NAME, "templates could not be written at the end");
+        }
+    }
+}
