@@ -101,7 +101,7 @@ impl EventDoc {
         doc.entries.push((fields.time, Entry::Integer(event.time.nanos())));
         doc.add_id(event, fields);
         doc.add_pseudo(event, fields);
-        let raw = String::from_utf8_lossy(&event.raw);
+        let raw = if is_binary(&event.raw) { "".into() } else { String::from_utf8_lossy(&event.raw) };
         if !raw.is_empty() {
             doc.add_words(fields.text, &raw);
         }
@@ -258,6 +258,12 @@ pub(crate) fn documents<'e>(
     events.into_iter().map(move |event| EventDoc::new(event, &fields))
 }
 
+/// Whether these are no words of any encoding but a record of a binary protocol, such as a flow that a router exported.
+/// Its values are fields; its bytes would fill the index with words that nobody writes.
+fn is_binary(raw: &[u8]) -> bool {
+    raw.contains(&0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +271,13 @@ mod tests {
     #[track_caller]
     fn check(whole: &str, part: &str, expected: bool) {
         assert_eq!(contains_words(whole, part), expected, "{part:?} in {whole:?}");
+    }
+
+    #[test]
+    fn bytes_of_protocols_are_no_text() {
+        assert!(is_binary(b"\x0a\x01\x02\x03\0\0\x01\xbbab"));
+        // Text in an older encoding is text.
+        assert!(!is_binary("Đăng nhập".as_bytes()) && !is_binary(b"\xd0\xe3ng nh\xe2p") && !is_binary(b""));
     }
 
     #[test]
