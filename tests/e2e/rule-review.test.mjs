@@ -92,7 +92,7 @@ test('it is disabled with a reason, and stays so after a reload of the rules', a
   await page.getByRole('button', { name: 'Disable…' }).click()
   await page.getByRole('textbox', { name: /Why/ }).fill('too noisy')
   await page.getByRole('button', { name: 'Disable', exact: true }).click()
-  await page.getByText('too noisy').waitFor()
+  await page.locator('#content').getByText('too noisy').waitFor()
   const { rule } = await ask(`/api/v1/rules/${ID}`)
   assert.deepEqual([rule.state, rule.review.who, rule.review.note], ['disabled', 'quantri', 'too noisy'])
   const before = (await ask('/api/v1/rules')).loaded_at
