@@ -322,7 +322,8 @@ impl Session {
             envelope.format = self.config.format.as_deref().map(CompactString::from);
             while let Err(error) = self.intake.append(envelope.clone(), records).await {
                 if !error.is_retryable() || self.stop.is_cancelled() {
-                    // Not answered, so the sender has it still.
+                    // Not answered, so the sender has it still; nor may a later flush answer it.
+                    self.answers.clear();
                     self.intake.refused(self.door, "journal");
                     return Err(io::Error::other(error));
                 }
