@@ -1,7 +1,7 @@
 //! `canh ioc`: looks at lists of indicators, at events that hold them, and back through what is stored.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 
 use anyhow::{Context, ensure};
 use canh_collector::{DecodeSettings, Door, Envelope, Framing, decode};
@@ -13,12 +13,13 @@ use crate::cli::{IocHuntArgs, IocListArgs, IocMatchArgs};
 use crate::client::Client;
 use crate::hunt::{moment, span};
 use crate::ioc_query;
+use crate::long_lines::{LineRead, read_line};
 use crate::terminal::{safe, safe_lines};
 
 /// Lines that are decoded at a time.
 const CHUNK_LINES: usize = 1_000;
 /// Longest line that is read.
-const LINE_LEN_MAX: u64 = 1 << 20;
+const LINE_LEN_MAX: usize = 1 << 20;
 /// Events asked for at a time.
 const PAGE: &str = "1000";
 
@@ -106,7 +107,12 @@ pub(crate) fn match_events(args: &IocMatchArgs) -> anyhow::Result<()> {
     let mut lines = 0;
     let mut position = 1;
     loop {
-        let end = !read_line(&mut input, &mut chunk)?;
+        // The rest of a line that is too long is left out.
+        let read = read_line(&mut input, LINE_LEN_MAX, &mut chunk).context("cannot read the events")?;
+        let end = read == LineRead::End;
+        if !end {
+            chunk.push(b'\n');
+        }
         lines += usize::from(!end);
         if lines >= CHUNK_LINES || end {
             for event in events(std::mem::take(&mut chunk), position) {
@@ -123,25 +129,6 @@ pub(crate) fn match_events(args: &IocMatchArgs) -> anyhow::Result<()> {
     }
     eprintln!("{} matches in {} events", output.matches, output.events);
     Ok(())
-}
-
-/// Appends a line with its end; `false` when there is none. The rest of a line that is too long is left out.
-fn read_line(input: &mut impl BufRead, chunk: &mut Vec<u8>) -> anyhow::Result<bool> {
-    let read = input.by_ref().take(LINE_LEN_MAX).read_until(b'\n', chunk).context("cannot read the events")?;
-    if read == 0 {
-        return Ok(false);
-    }
-    if chunk.last() != Some(&b'\n') {
-        let mut rest = Vec::new();
-        while input.by_ref().take(LINE_LEN_MAX).read_until(b'\n', &mut rest).context("cannot read the events")? > 0 {
-            if rest.last() == Some(&b'\n') {
-                break;
-            }
-            rest.clear();
-        }
-        chunk.push(b'\n');
-    }
-    Ok(true)
 }
 
 /// Lines as the server decodes them; those that `canh hunt --json` wrote are taken as they are.

@@ -16,6 +16,7 @@ mod indicator_rules;
 mod indicators;
 mod ioc;
 mod ioc_query;
+mod long_lines;
 mod memory;
 mod release;
 mod reload;

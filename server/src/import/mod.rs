@@ -96,7 +96,7 @@ pub(crate) fn run(args: &FilesArgs) -> anyhow::Result<bool> {
             )
         })?;
     }
-    progress.end();
+    progress.clear();
     if let Target::Judge(judge) = &target {
         judge.summary();
     }

@@ -47,10 +47,6 @@ impl Progress {
             eprint!("\r\x1b[K");
         }
     }
-
-    pub(super) fn end(&self) {
-        self.clear();
-    }
 }
 
 fn line(done: u64, total: u64, records: u64, passed: Duration) -> String {

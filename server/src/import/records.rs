@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Chain, Cursor, Read, Seek, Write};
+use std::io::{self, BufReader, Chain, Cursor, Read, Seek, Write};
 use std::ops::ControlFlow;
 
 use anyhow::Context;
@@ -11,6 +11,7 @@ use canh_collector::EvtxFile;
 use serde_json::value::RawValue;
 
 use super::kind::{HEAD_LEN, Kind};
+use crate::long_lines::{LineRead, read_line};
 
 /// Packings inside one another that are opened: `logs.tar.gz` has two.
 const DEPTH_MAX: usize = 6;
@@ -170,21 +171,16 @@ fn lines(name: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -> anyhow::Resu
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
-        let read = match (&mut reader).take(RECORD_MAX as u64 + 1).read_until(b'\n', &mut line) {
-            Ok(read) => read,
+        match read_line(&mut reader, RECORD_MAX, &mut line) {
+            Ok(LineRead::Whole) => (),
+            Ok(LineRead::End) => break,
+            Ok(LineRead::Cut) => {
+                let problem = format_args!("line {number} is longer than {RECORD_MAX} bytes; the rest is left out");
+                sink.problem(name, &problem);
+            }
             Err(error) => {
                 sink.problem(name, &format_args!("line {number}: {error}"));
                 break;
-            }
-        };
-        if read == 0 {
-            break;
-        }
-        if line.len() > RECORD_MAX && line.last() != Some(&b'\n') {
-            line.truncate(RECORD_MAX);
-            sink.problem(name, &format_args!("line {number} is longer than {RECORD_MAX} bytes; the rest is left out"));
-            if let Err(error) = skip_line(&mut reader) {
-                sink.problem(name, &format_args!("line {number}: {error}"));
             }
         }
         let text = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line) } else { &line };
@@ -194,22 +190,6 @@ fn lines(name: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -> anyhow::Resu
         }
     }
     Ok(())
-}
-
-fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let (len, end) = {
-            let bytes = reader.fill_buf()?;
-            match memchr::memchr(b'\n', bytes) {
-                Some(at) => (at + 1, true),
-                None => (bytes.len(), bytes.is_empty()),
-            }
-        };
-        reader.consume(len);
-        if end {
-            return Ok(());
-        }
-    }
 }
 
 /// Each row becomes an object; cells without text are left out.
