@@ -228,56 +228,33 @@ static V1_SHORT: LazyLock<Arc<Template>> = LazyLock::new(|| {
     ])
 });
 
-static V5: LazyLock<Arc<Template>> = LazyLock::new(|| {
-    table(&[
-        (8, 4),
-        (12, 4),
-        (15, 4),
-        (10, 2),
-        (14, 2),
-        (2, 4),
-        (1, 4),
-        (22, 4),
-        (21, 4),
-        (7, 2),
-        (11, 2),
-        (210, 1),
-        (6, 1),
-        (4, 1),
-        (5, 1),
-        (16, 2),
-        (17, 2),
-        (9, 1),
-        (13, 1),
-        (210, 2),
-    ])
-});
+const V5_FIELDS: [(u16, u16); 20] = [
+    (8, 4),
+    (12, 4),
+    (15, 4),
+    (10, 2),
+    (14, 2),
+    (2, 4),
+    (1, 4),
+    (22, 4),
+    (21, 4),
+    (7, 2),
+    (11, 2),
+    (210, 1),
+    (6, 1),
+    (4, 1),
+    (5, 1),
+    (16, 2),
+    (17, 2),
+    (9, 1),
+    (13, 1),
+    (210, 2),
+];
 
-static V7: LazyLock<Arc<Template>> = LazyLock::new(|| {
-    table(&[
-        (8, 4),
-        (12, 4),
-        (15, 4),
-        (10, 2),
-        (14, 2),
-        (2, 4),
-        (1, 4),
-        (22, 4),
-        (21, 4),
-        (7, 2),
-        (11, 2),
-        (210, 1),
-        (6, 1),
-        (4, 1),
-        (5, 1),
-        (16, 2),
-        (17, 2),
-        (9, 1),
-        (13, 1),
-        (210, 2),
-        (43, 4),
-    ])
-});
+static V5: LazyLock<Arc<Template>> = LazyLock::new(|| table(&V5_FIELDS));
+
+/// Version 5, and the router that was passed by.
+static V7: LazyLock<Arc<Template>> = LazyLock::new(|| table(&[&V5_FIELDS[..], &[(43, 4)]].concat()));
 
 /// Source: Cisco, "NetFlow Export Datagram Format".
 fn table(fields: &[(u16, u16)]) -> Arc<Template> {
