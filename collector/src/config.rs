@@ -8,6 +8,7 @@ use crate::door::flow::FlowConfig;
 use crate::door::http::HttpConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
 use crate::door::relp::RelpConfig;
+use crate::door::relp_tls::RelpTlsConfig;
 use crate::door::source_tokens;
 use crate::door::splunk_hec::SplunkHecConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
@@ -32,7 +33,7 @@ pub struct CollectorConfig {
     pub syslog_tcp: SyslogTcpConfig,
     pub syslog_tls: SyslogTlsConfig,
     pub relp: RelpConfig,
-    pub relp_tls: RelpConfig,
+    pub relp_tls: RelpTlsConfig,
     pub tls: TlsConfig,
     pub flow: FlowConfig,
     pub sources: SourcesConfig,

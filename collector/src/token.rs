@@ -75,13 +75,8 @@ pub enum AuthError {
 
 /// Checks the value of an `authorization` header (RFC 6750, section 2.1).
 pub(crate) fn check_bearer(tokens: &dyn TokenCheck, header: Option<&[u8]>) -> Result<CompactString, AuthError> {
-    let header = header.ok_or(AuthError::Missing)?;
-    let text = str::from_utf8(header).map_err(|_| AuthError::Malformed)?;
-    let (scheme, token) = text.trim().split_once(' ').ok_or(AuthError::Malformed)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AuthError::Malformed);
-    }
-    tokens.check(token.trim()).ok_or(AuthError::Unknown)
+    let mut said = tokens_in(&[Scheme::Bearer], header)?.into_iter();
+    said.find_map(|token| tokens.check(&token)).ok_or(AuthError::Unknown)
 }
 
 /// How a token may stand in an `authorization` header.

@@ -15,7 +15,7 @@ use super::connection::Peer;
 use super::http::{App, Refusal, read_all};
 use crate::config::SettingError;
 use crate::envelope::{Door, Envelope, Framing};
-use crate::format::elastic_bulk::{Bulk, BulkError, Item};
+use crate::format::elastic_bulk::{Bulk, BulkError, INDEX_LEN_MAX, Item};
 use crate::token::{AuthError, Scheme};
 
 pub(super) const PATH: &str = "/_bulk";
@@ -170,6 +170,11 @@ async fn take(
     let (parts, body) = request.into_parts();
     let started = std::time::Instant::now();
     let token = app.who(&parts.headers, SCHEMES).map_err(unauthenticated)?;
+    // The answer names it once for each document.
+    if index.len() > INDEX_LEN_MAX {
+        let message = format!("the index in the path has {} bytes, and may have {INDEX_LEN_MAX}", index.len());
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", message));
+    }
     let admitted = app.make_room(&parts.headers, app.config.message_max, token)?;
     let body = read_all(body.into_data_stream(), app.config.message_max).await?;
     let bulk = Bulk::read(&body, config.documents_max).map_err(|error| {

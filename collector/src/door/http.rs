@@ -150,7 +150,7 @@ fn router(all: &CollectorConfig, intake: Intake) -> Router {
         .route(Metrics::HTTP_PATH, post(otlp_http::export::<Metrics>))
         .route(ndjson::PATH, post(ndjson::ingest))
         .route(samples::PATH, post(samples::receive))
-        .fallback(unknown);
+        .fallback(unknown(all));
     if all.elasticsearch.enabled {
         router = router.merge(elasticsearch::routes(&all.elasticsearch));
     }
@@ -165,11 +165,13 @@ fn router(all: &CollectorConfig, intake: Intake) -> Router {
         .with_state(app)
 }
 
-async fn unknown() -> Response {
-    let paths =
-        [Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH, elasticsearch::PATH, splunk_hec::PATH];
+/// Tells whoever asks for something else what there is.
+fn unknown(all: &CollectorConfig) -> impl Fn() -> std::future::Ready<Response> + Clone + use<> {
+    let mut paths = vec![Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH];
+    paths.extend(all.elasticsearch.enabled.then_some(elasticsearch::PATH));
+    paths.extend(all.splunk_hec.enabled.then_some(splunk_hec::PATH));
     let message = format!("nothing is received here; send to one of {}\n", paths.join(", "));
-    (StatusCode::NOT_FOUND, message).into_response()
+    move || std::future::ready((StatusCode::NOT_FOUND, message.clone()).into_response())
 }
 
 #[derive(Clone)]
@@ -184,10 +186,10 @@ pub(super) struct App {
     pub(super) resends: Arc<Resends>,
 }
 
-/// A request that may be read. The permit stands for its room in memory.
+/// A request that may be read. The permit stands for its room in memory, which is taken until the last copy is gone.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    _place: OwnedSemaphorePermit,
+    place: Arc<OwnedSemaphorePermit>,
     /// Name of the source, if it has a token of its own.
     pub(super) token: Option<CompactString>,
 }
@@ -261,7 +263,7 @@ impl App {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many requests at the same time; try again")
         })?;
-        Ok(Admitted { _place: place, token })
+        Ok(Admitted { place: Arc::new(place), token })
     }
 
     /// The same for a file that is to be scanned.
@@ -271,7 +273,7 @@ impl App {
         let place = self.sample_places.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many files are being scanned; try again")
         })?;
-        Ok(Admitted { _place: place, token })
+        Ok(Admitted { place: Arc::new(place), token })
     }
 
     fn bearer(&self, headers: &HeaderMap) -> Result<Option<CompactString>, Refusal> {
@@ -310,8 +312,9 @@ impl App {
     ) -> Result<Position, Refusal> {
         let (door, peer) = (envelope.door, envelope.peer);
         let key = resend::key(&envelope, admitted.token.as_deref());
-        let intake = self.intake.clone();
+        let (intake, place) = (self.intake.clone(), admitted.place.clone());
         let work = async move {
+            let _place = place; // the body is in memory still when its sender has gone away
             let appended = intake.append(envelope, records).await;
             appended.map(|appended| appended.position).map_err(|error| Refusal::journal(&error))
         };

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use canh_schema::Timestamp;
 use compact_str::CompactString;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use tokio_util::sync::CancellationToken;
 
 use super::flow::FlowMetrics;
 use super::places::RefusedConnection;
@@ -13,11 +15,14 @@ use super::samples::SampleSink;
 use crate::drops::{DropReason, Drops};
 use crate::envelope::{Door, Envelope};
 use crate::journal::{Appended, Journal, JournalError};
-use crate::sources::{Seen, SourceKey, Sources};
+use crate::sources::{Seen, SourceAbout, SourceKey, Sources};
 use crate::token::TokenCheck;
 
 /// Label of a batch that came with the token of one source: the name of that token.
 pub(super) const TOKEN_LABEL: &str = "canh.token";
+
+/// How long to wait before a full or failing journal is asked again.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// The way from a door into the journal. Clones are the same way.
 #[derive(Clone)]
@@ -116,6 +121,35 @@ impl Intake {
             self.sources.add(key, &seen);
         }
         Ok(appended)
+    }
+
+    /// Journals a batch of one sender, who waits meanwhile: a full or failing journal is asked again until `stop` fires.
+    pub(super) async fn append_patiently(
+        &self,
+        envelope: &Envelope,
+        records: u64,
+        stop: &CancellationToken,
+    ) -> Result<Appended, JournalError> {
+        loop {
+            let error = match self.append(envelope.clone(), records).await {
+                Ok(appended) => return Ok(appended),
+                Err(error) => error,
+            };
+            if !error.is_retryable() || stop.is_cancelled() {
+                return Err(error);
+            }
+            tokio::select! {
+                () = stop.cancelled() => (),
+                () = tokio::time::sleep(RETRY) => (),
+            }
+        }
+    }
+
+    /// Notes the name that a sender has proven as the name of its host.
+    pub(super) fn describe_named(&self, door: Door, name: &CompactString) {
+        let mut about = SourceAbout::default();
+        about.set_host(name);
+        self.sources.describe(&SourceKey::Named(door, name.clone()), about);
     }
 
     /// Journals a batch whose senders the caller notes itself.

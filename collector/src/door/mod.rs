@@ -11,6 +11,7 @@ mod numbered;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod relp;
+pub mod relp_tls;
 pub mod samples;
 pub mod source_tokens;
 pub mod splunk_hec;
@@ -24,6 +25,7 @@ mod datagrams;
 mod intake;
 mod json_array;
 mod lines;
+mod log_limit;
 mod octets;
 mod otlp;
 mod places;
@@ -88,12 +90,12 @@ pub static DOORS: &[DoorSpec] = &[
     DoorSpec {
         name: "relp",
         about: "RELP, which answers each message once it is on disk",
-        bind: |config, _, intake| relp::bind(relp::PLAIN, &config.relp, None, intake),
+        bind: |config, _, intake| relp::bind(&config.relp, intake),
     },
     DoorSpec {
         name: "relp_tls",
         about: "RELP over TLS",
-        bind: |config, tls, intake| relp::bind(relp::SECURED, &config.relp_tls, tls, intake),
+        bind: |config, tls, intake| relp_tls::bind(&config.relp_tls, tls, intake),
     },
     DoorSpec {
         name: "flow",
@@ -152,7 +154,7 @@ pub struct BindError {
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "another program uses it: stop that program or choose another port",
+        io::ErrorKind::AddrInUse => "another program or another door uses it: stop that program or choose another port",
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need the right to bind them: give the program CAP_NET_BIND_SERVICE or choose another port"
         }

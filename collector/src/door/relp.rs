@@ -14,39 +14,39 @@ use bytes::BytesMut;
 use canh_schema::{ByteSize, Timestamp};
 use compact_str::CompactString;
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::connection::{self, BoxError, Limits};
 use super::intake::Intake;
+use super::log_limit::LogLimit;
 use super::places::Place;
 use super::relp_frames::{self as frames, BadFrame, Command, Frame, FrameReader, SERVER_CLOSE};
-use super::syslog_stream::{READ_LEN, Source};
-use super::tls::{Handshakes, Secured, Tls};
+use super::syslog_stream::{Patience, READ_LEN, Read, Source};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::drops::DropReason;
 use crate::envelope::{Cut, Door, Envelope, Framing, RecordList};
-use crate::sources::{SourceAbout, SourceKey};
 
-/// How long to wait before a full or failing journal is asked again.
-const RETRY: Duration = Duration::from_millis(200);
+const NAME: &str = "relp";
+const DOOR: Door = Door::Relp;
 /// A client that does not take its answers for so long is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pieces that are read before it is looked whether the server stops. A sender without pauses cannot hold that up.
 const ROUNDS_MAX: u32 = 16;
 /// A batch is closed at this size.
 const BATCH_LEN: usize = 256 * 1024;
+/// So many bytes of answers are sent at once. Commands that are no messages have answers too, longer than themselves.
+const ANSWERS_LEN: usize = 64 * 1024;
 
-/// `[collector.relp]`, and the same keys for RELP over TLS: `[collector.relp_tls]`
+/// `[collector.relp]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelpConfig {
-    /// Whether this door is open. The same keys stand under `[collector.relp_tls]`, which needs the files of
-    /// `[collector.tls]`.
+    /// Whether this door is open.
     pub enabled: bool,
-    /// Address to listen on. 2514 and 20514 are common ports; two doors need two.
+    /// Address to listen on. 2514 and 20514 are common ports.
     #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
     /// Longest message kept; the rest of a longer one is cut off and counted.
@@ -58,11 +58,6 @@ pub struct RelpConfig {
     pub connections_max: NonZeroUsize,
     /// Connections of one address at the same time; an IPv6 network of /64 counts as one address.
     pub connections_per_address_max: NonZeroUsize,
-    /// Handshakes of TLS under way at the same time, where the door has TLS. Beyond it the oldest is given up.
-    pub half_open_max: NonZeroUsize,
-    /// A handshake of TLS may take so long.
-    #[serde(with = "canh_config::duration")]
-    pub handshake_timeout: Duration,
     /// A connection that has sent nothing at all is closed after so long.
     #[serde(with = "canh_config::duration")]
     pub first_byte_timeout: Duration,
@@ -85,8 +80,6 @@ impl Default for RelpConfig {
             window: const { NonZeroUsize::new(1_024).unwrap() },
             connections_max: const { NonZeroUsize::new(512).unwrap() },
             connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
-            half_open_max: const { NonZeroUsize::new(128).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(3_600),
             message_timeout: Duration::from_secs(60),
@@ -98,68 +91,70 @@ impl Default for RelpConfig {
 impl RelpConfig {
     /// Longest payload that the journal is given, in bytes.
     pub(crate) fn batch_len_max(&self) -> u64 {
-        self.message_max.bytes().saturating_add(2 * BATCH_LEN as u64)
+        payload_len_max(self.message_max)
     }
 }
 
-pub(super) const PLAIN: Door = Door::Relp;
-pub(super) const SECURED: Door = Door::RelpTls;
+/// Longest payload that the journal is given by a door with this longest message, in bytes.
+pub(super) fn payload_len_max(message_max: ByteSize) -> u64 {
+    message_max.bytes().saturating_add(2 * BATCH_LEN as u64)
+}
 
-/// `tls` is what [`SECURED`] needs.
-pub(super) fn bind(
-    door: Door,
-    config: &RelpConfig,
-    tls: Option<&Arc<Tls>>,
-    intake: &Intake,
-) -> Result<Option<BoundDoor>, BindError> {
-    let tls = tls.cloned();
-    if !config.enabled || (door == SECURED && tls.is_none()) {
+/// What a door says of all its sessions.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) door: Door,
+    pub(super) message_max: usize,
+    pub(super) window: usize,
+    pub(super) patience: Patience,
+    pub(super) format: Option<CompactString>,
+}
+
+pub(super) fn bind(config: &RelpConfig, intake: &Intake) -> Result<Option<BoundDoor>, BindError> {
+    if !config.enabled {
         return Ok(None);
     }
-    let (listener, address) = listen_tcp(door.name(), config.listen)?;
-    let (config, intake) = (Arc::new(config.clone()), intake.clone());
-    Ok(Some(BoundDoor::new(door.name(), address, move |stop| serve(door, config, listener, tls, intake, stop))))
+    let (listener, address) = listen_tcp(NAME, config.listen)?;
+    let (config, intake) = (config.clone(), intake.clone());
+    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, intake, stop))))
 }
 
-async fn serve(
-    door: Door,
-    config: Arc<RelpConfig>,
-    listener: TcpListener,
-    tls: Option<Arc<Tls>>,
-    intake: Intake,
-    stop: CancellationToken,
-) {
+async fn serve(config: RelpConfig, listener: TcpListener, intake: Intake, stop: CancellationToken) {
     let limits = Limits {
         connections_max: config.connections_max,
         connections_per_address_max: config.connections_per_address_max,
         first_byte_timeout: config.first_byte_timeout,
         idle_timeout: config.idle_timeout,
     };
-    let handshakes = tls.map(|tls| {
-        Arc::new(Handshakes::new(door.name(), tls, &intake, config.half_open_max, config.handshake_timeout))
+    let settings = Arc::new(Settings {
+        door: DOOR,
+        message_max: config.message_max.as_len(),
+        window: config.window.get(),
+        patience: Patience {
+            first_byte: config.first_byte_timeout,
+            idle: config.idle_timeout,
+            message: config.message_timeout,
+        },
+        format: config.format.as_deref().map(CompactString::from),
     });
+    let log = Arc::new(LogLimit::default());
     let work = |stream, peer: SocketAddr, place| {
-        let session = Session::new(door, config.clone(), intake.clone(), peer.ip().to_canonical(), place, stop.clone());
-        let (handshakes, stop) = (handshakes.clone(), stop.clone());
-        async move {
-            let Some(handshakes) = handshakes else { return session.run(stream).await.map_err(BoxError::from) };
-            let secured = stop.run_until_cancelled(handshakes.secure(stream, peer)).await.flatten();
-            let Some(Secured { stream, name }) = secured else { return Ok(()) };
-            Session { name, ..session }.run(stream).await.map_err(BoxError::from)
-        }
+        let from = (peer.ip().to_canonical(), None);
+        let session = Session::new(settings.clone(), intake.clone(), from, place, log.clone(), stop.clone());
+        async move { session.run(stream).await.map_err(BoxError::from) }
     };
-    connection::serve(door.name(), listener, &limits, &intake, &stop, work).await;
+    connection::serve(NAME, listener, &limits, &intake, &stop, work).await;
 }
 
 /// One connection.
-struct Session {
-    door: Door,
-    config: Arc<RelpConfig>,
+pub(super) struct Session {
+    settings: Arc<Settings>,
     intake: Intake,
     peer: IpAddr,
     /// The name that the sender has proven.
     name: Option<CompactString>,
     place: Arc<Place>,
+    log: Arc<LogLimit>,
     stop: CancellationToken,
     has_sent: bool,
     frames: FrameReader,
@@ -172,41 +167,48 @@ struct Session {
     is_closed: bool,
 }
 
+/// Why a session cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Frame(#[from] BadFrame),
+    /// The connection, or the journal.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+}
+
 impl Session {
-    fn new(
-        door: Door,
-        config: Arc<RelpConfig>,
+    pub(super) fn new(
+        settings: Arc<Settings>,
         intake: Intake,
-        peer: IpAddr,
+        (peer, name): (IpAddr, Option<CompactString>),
         place: Arc<Place>,
+        log: Arc<LogLimit>,
         stop: CancellationToken,
     ) -> Self {
-        let frames = FrameReader::new(config.message_max.as_len());
-        let (messages, answers) = (RecordList::default(), Vec::new());
-        let (has_sent, last, name, cut, is_closed) = (false, None, None, 0, false);
         Self {
-            door,
-            config,
+            frames: FrameReader::new(settings.message_max),
+            settings,
             intake,
             peer,
             name,
             place,
+            log,
             stop,
-            has_sent,
-            frames,
-            last,
-            messages,
-            answers,
-            cut,
-            is_closed,
+            has_sent: false,
+            last: None,
+            messages: RecordList::default(),
+            answers: Vec::new(),
+            cut: 0,
+            is_closed: false,
         }
     }
 
-    async fn run(mut self, mut stream: impl Source + AsyncWrite) -> io::Result<()> {
+    pub(super) async fn run(mut self, mut stream: impl Source + AsyncWrite) -> io::Result<()> {
         let mut buffer = BytesMut::with_capacity(READ_LEN);
         loop {
             let read = self.wait(&mut stream, &mut buffer).await?;
-            if read == Some(0) {
+            if read == Read::End {
                 return Ok(()); // what has begun was not answered, so it is sent again
             }
             if !self.has_sent && !buffer.is_empty() {
@@ -219,21 +221,28 @@ impl Session {
                     break;
                 }
                 let piece = buffer.split();
-                is_bad = self.take(&piece, &mut stream).await.is_err();
+                match self.take(&piece, &mut stream).await {
+                    Ok(()) => (),
+                    Err(Broken::Frame(BadFrame)) => is_bad = true,
+                    Err(Broken::Failed(error)) => return Err(error),
+                }
                 if is_bad || self.messages.bytes_len() >= BATCH_LEN {
                     break;
                 }
-                match stream.read_ready(&mut buffer, read.is_none()) {
+                match stream.read_ready(&mut buffer, read == Read::Stop) {
                     Ok(0) | Err(_) => break, // an end or an error shows again at the next read
                     Ok(_) => (),
                 }
             }
             self.flush(&mut stream).await?;
             if is_bad {
-                self.intake.dropped_of(self.door, Some(self.peer), self.name.as_ref(), DropReason::BadFrame, 1);
-                warn!(door = self.door.name(), peer = %self.peer, "connection closed: {BadFrame}, or its number is not the next one");
+                self.dropped(DropReason::BadFrame, 1);
+                let (door, peer) = (self.settings.door.name(), self.peer);
+                self.log.warn(door, || {
+                    warn!(door, %peer, "connection closed: {BadFrame}, or its number is not the next one; does the sender speak RELP?");
+                });
             }
-            if is_bad || self.is_closed || read.is_none() {
+            if is_bad || self.is_closed || read == Read::Stop {
                 // Tells the client to connect again elsewhere or later. What it sent and is not answered it keeps.
                 let _ = tokio::time::timeout(ANSWER_TIMEOUT, stream.write_all(SERVER_CLOSE)).await;
                 let _ = tokio::time::timeout(ANSWER_TIMEOUT, stream.shutdown()).await;
@@ -242,40 +251,30 @@ impl Session {
         }
     }
 
-    /// Bytes read, or `None` when the server stops.
-    async fn wait(&self, stream: &mut impl Source, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+    async fn wait(&self, stream: &mut impl Source, buffer: &mut BytesMut) -> io::Result<Read> {
         if self.stop.is_cancelled() {
-            return Ok(None);
+            return Ok(Read::Stop);
         }
         if !buffer.is_empty() {
-            return Ok(Some(buffer.len()));
+            return Ok(Read::Data);
         }
-        let patience = match (self.frames.has_begun(), self.has_sent) {
-            (true, _) => self.config.message_timeout,
-            (false, true) => self.config.idle_timeout,
-            (false, false) => self.config.first_byte_timeout.min(self.config.idle_timeout),
-        };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Ok(None),
-            read = tokio::time::timeout(patience, stream.read_buf(buffer)) => match read {
-                Ok(Ok(len)) => Ok(Some(len)),
-                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Some(0)),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was received for too long")),
-            },
-        }
+        self.settings.patience.read(stream, buffer, (self.frames.has_begun(), self.has_sent), &self.stop).await
+    }
+
+    fn dropped(&self, reason: DropReason, records: u64) {
+        self.intake.dropped_of(self.settings.door, Some(self.peer), self.name.as_ref(), reason, records);
     }
 
     /// Takes the frames of one piece. A full window is journaled and answered before more is taken.
-    async fn take(&mut self, piece: &[u8], stream: &mut (impl Source + AsyncWrite)) -> Result<(), BoxError> {
+    async fn take(&mut self, piece: &[u8], stream: &mut (impl Source + AsyncWrite)) -> Result<(), Broken> {
         let mut rest = piece;
         while let Some(frame) = self.frames.next(&mut rest)? {
             self.take_frame(&frame)?;
             if self.is_closed {
                 break;
             }
-            if self.messages.len() >= self.config.window.get() || self.messages.bytes_len() >= BATCH_LEN {
+            let is_full = self.messages.len() >= self.settings.window || self.messages.bytes_len() >= BATCH_LEN;
+            if is_full || self.answers.len() >= ANSWERS_LEN {
                 self.flush(stream).await?;
             }
         }
@@ -314,33 +313,26 @@ impl Session {
 
     /// Journals the messages, and answers only then. While the journal takes nothing, nothing is read or answered.
     async fn flush(&mut self, stream: &mut (impl Source + AsyncWrite)) -> io::Result<()> {
+        // Taken before anything can fail: an answer to what was not kept is never sent.
+        let answers = std::mem::take(&mut self.answers);
+        let cut = std::mem::take(&mut self.cut);
         let records = self.messages.len() as u64;
         if records > 0 {
-            let mut envelope = Envelope::new(self.door, Timestamp::now(), Framing::Records, self.messages.take());
+            let door = self.settings.door;
+            let mut envelope = Envelope::new(door, Timestamp::now(), Framing::Records, self.messages.take());
             envelope.peer = Some(self.peer);
             envelope.sender = self.name.clone();
-            envelope.format = self.config.format.as_deref().map(CompactString::from);
-            while let Err(error) = self.intake.append(envelope.clone(), records).await {
-                if !error.is_retryable() || self.stop.is_cancelled() {
-                    // Not answered, so the sender has it still; nor may a later flush answer it.
-                    self.answers.clear();
-                    self.intake.refused(self.door, "journal");
-                    return Err(io::Error::other(error));
-                }
-                tokio::select! {
-                    () = self.stop.cancelled() => (),
-                    () = tokio::time::sleep(RETRY) => (),
-                }
+            envelope.format = self.settings.format.clone();
+            if let Err(error) = self.intake.append_patiently(&envelope, records, &self.stop).await {
+                // Not answered, so the sender has it still.
+                self.intake.refused(door, "journal");
+                return Err(io::Error::other(error));
             }
             if let Some(name) = &self.name {
-                let mut about = SourceAbout::default();
-                about.set_host(name);
-                self.intake.sources.describe(&SourceKey::Named(self.door, name.clone()), about);
+                self.intake.describe_named(door, name);
             }
         }
-        let cut = std::mem::take(&mut self.cut);
-        self.intake.dropped_of(self.door, Some(self.peer), self.name.as_ref(), DropReason::Truncated, cut);
-        let answers = std::mem::take(&mut self.answers);
+        self.dropped(DropReason::Truncated, cut);
         let written = async {
             stream.write_all(&answers).await?;
             stream.flush().await

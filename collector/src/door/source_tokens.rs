@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use parking_lot::Mutex;
@@ -64,8 +65,9 @@ struct Known {
     tokens: TokenSet,
 }
 
-/// Tells whether a file changed.
-type Stamp = Option<(SystemTime, u64)>;
+/// Tells whether a file changed: which one it is, how long, and when it was written. The time that programs can set back,
+/// as those that copy files do, says nothing.
+type Stamp = Option<(u64, u64, i64, i64)>;
 
 impl SourceTokens {
     pub(super) fn new(files: &[SourceToken]) -> Self {
@@ -95,20 +97,27 @@ impl SourceTokens {
 fn stamps(files: &[SourceToken]) -> Vec<Stamp> {
     let stamp = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+        Some((metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
     };
     files.iter().map(|file| stamp(&file.token_file)).collect()
 }
 
 fn read(files: &[SourceToken]) -> TokenSet {
-    TokenSet::new(files.iter().filter_map(|file| match read_one(&file.token_file) {
-        Ok(token) => Some((CompactString::from(&file.name), TokenHash::of(&token))),
-        Err(why) => {
-            let path = file.token_file.display();
-            warn!(token = file.name, "nobody may send as `{}`: its token file `{path}` {why}", file.name);
-            None
+    let mut tokens: Vec<(CompactString, TokenHash)> = Vec::new();
+    for file in files {
+        let token = read_one(&file.token_file).map(|token| TokenHash::of(&token)).and_then(|token| {
+            let other = tokens.iter().find(|(_, known)| *known == token);
+            other.map_or(Ok(token), |(name, _)| Err(format!("holds the token of `{name}`; give each source its own")))
+        });
+        match token {
+            Ok(token) => tokens.push((CompactString::from(&file.name), token)),
+            Err(why) => {
+                let path = file.token_file.display();
+                warn!(token = file.name, "nobody may send as `{}`: its token file `{path}` {why}", file.name);
+            }
         }
-    }))
+    }
+    TokenSet::new(tokens)
 }
 
 fn read_one(path: &Path) -> Result<String, String> {
@@ -162,6 +171,15 @@ mod tests {
         assert_eq!(ask(""), None);
         fs::write(&two, "second-long-token").unwrap();
         assert_eq!(ask("second-long-token").as_deref(), Some("two"));
+        // Of two sources with one token, nobody could tell which one sent.
+        fs::write(&two, "first-long-token-1").unwrap();
+        assert_eq!(ask("first-long-token-1").as_deref(), Some("one"));
+        // A file of the same length whose time was set back, as `cp -p` does.
+        let written = fs::metadata(&one).unwrap().modified().unwrap();
+        fs::write(&one, "other-long-token-1\n").unwrap();
+        fs::File::options().append(true).open(&one).unwrap().set_modified(written).unwrap();
+        assert_eq!(ask("other-long-token-1").as_deref(), Some("one"));
+        fs::write(&one, "first-long-token-1\n").unwrap();
         fs::remove_file(&one).unwrap();
         fs::write(&two, "").unwrap();
         assert_eq!(ask("first-long-token-1"), None);

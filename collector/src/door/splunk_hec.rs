@@ -264,12 +264,12 @@ async fn take(
         Framing::HecEvents => {
             count(&envelope.payload, settings.events_max).map_err(|(at, error)| Wrong::event(at, error))?
         }
-        _ => envelope.records().take(usize::try_from(settings.events_max).unwrap_or(usize::MAX)).count() as u64,
+        _ => envelope.records().count() as u64,
     };
     if events == 0 {
         return Err(Wrong::new(StatusCode::BAD_REQUEST, 5, "empty", "No data"));
     }
-    if framing == Framing::Lines && envelope.records().count() as u64 > settings.events_max {
+    if events > settings.events_max {
         return Err(Wrong::too_many());
     }
     describe(&mut envelope, &about, &admitted);

@@ -26,12 +26,9 @@ use super::octets::{BadFrame, OctetSplitter, StreamFraming, detect};
 use super::places::Place;
 use crate::drops::DropReason;
 use crate::envelope::{Door, Envelope, Framing};
-use crate::sources::{SourceAbout, SourceKey};
 
 /// Read from a socket at once.
 pub(super) const READ_LEN: usize = 64 * 1024;
-/// How long to wait before a full or failing journal is asked again.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// What a door says of all its connections.
 #[derive(Clone, Debug)]
@@ -39,10 +36,56 @@ pub(super) struct StreamSettings {
     pub(super) door: Door,
     pub(super) message_max: usize,
     pub(super) batch_size: usize,
-    pub(super) first_byte_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) message_timeout: Duration,
+    pub(super) patience: Patience,
     pub(super) format: Option<CompactString>,
+}
+
+/// How long a door waits for a connection that says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Before its first byte.
+    pub(super) first_byte: Duration,
+    /// Between two messages.
+    pub(super) idle: Duration,
+    /// Inside a message.
+    pub(super) message: Duration,
+}
+
+/// What came of waiting for data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Read {
+    Data,
+    End,
+    Stop,
+}
+
+impl Patience {
+    /// Waits for data. `has_begun` says that a message has, `has_sent` that there was a first byte.
+    pub(super) async fn read(
+        &self,
+        stream: &mut impl Source,
+        buffer: &mut BytesMut,
+        (has_begun, has_sent): (bool, bool),
+        stop: &CancellationToken,
+    ) -> io::Result<Read> {
+        let wait = match (has_begun, has_sent) {
+            (true, _) => self.message,
+            (false, true) => self.idle,
+            (false, false) => self.first_byte.min(self.idle),
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Read::Stop),
+            read = tokio::time::timeout(wait, stream.read_buf(buffer)) => match read {
+                Ok(Ok(0)) => Ok(Read::End),
+                Ok(Ok(_)) => Ok(Read::Data),
+                // Many clients end TLS without a word.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Read::End),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was received for too long")),
+            },
+        }
+    }
 }
 
 /// Something to read messages from.
@@ -78,13 +121,6 @@ pub(super) struct Connection {
     cut_counted: u64,
 }
 
-/// What came of waiting for data.
-enum Read {
-    Data,
-    End,
-    Stop,
-}
-
 impl Connection {
     pub(super) fn new(
         settings: Arc<StreamSettings>,
@@ -110,7 +146,8 @@ impl Connection {
     async fn read_all(&mut self, stream: &mut impl Source) -> io::Result<()> {
         let mut buffer = BytesMut::with_capacity(READ_LEN);
         loop {
-            let read = self.wait(stream, &mut buffer).await?;
+            let so_far = (self.splitter.partial_len() > 0, self.has_sent);
+            let read = self.settings.patience.read(stream, &mut buffer, so_far, &self.stop).await?;
             let mut ended = !matches!(read, Read::Data);
             if !ended && !self.has_sent {
                 self.has_sent = true;
@@ -147,27 +184,6 @@ impl Connection {
         }
     }
 
-    async fn wait(&self, stream: &mut impl Source, buffer: &mut BytesMut) -> io::Result<Read> {
-        let begun = self.splitter.partial_len() > 0;
-        let patience = match (begun, self.has_sent) {
-            (true, _) => self.settings.message_timeout,
-            (false, true) => self.settings.idle_timeout,
-            (false, false) => self.settings.first_byte_timeout.min(self.settings.idle_timeout),
-        };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Ok(Read::Stop),
-            read = tokio::time::timeout(patience, stream.read_buf(buffer)) => match read {
-                Ok(Ok(0)) => Ok(Read::End),
-                Ok(Ok(_)) => Ok(Read::Data),
-                // Many clients end TLS without a word.
-                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Read::End),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was received for too long")),
-            },
-        }
-    }
-
     fn dropped(&self, reason: DropReason, records: u64) {
         self.intake.dropped_of(self.settings.door, Some(self.peer), self.name.as_ref(), reason, records);
     }
@@ -184,21 +200,12 @@ impl Connection {
             envelope.peer = Some(self.peer);
             envelope.sender = self.name.clone();
             envelope.format = self.settings.format.clone();
-            while let Err(error) = self.intake.append(envelope.clone(), records).await {
-                if !error.is_retryable() || self.stop.is_cancelled() {
-                    self.dropped(lost_reason(&error), records);
-                    break;
-                }
-                tokio::select! {
-                    () = self.stop.cancelled() => (),
-                    () = tokio::time::sleep(RETRY) => (),
-                }
+            if let Err(error) = self.intake.append_patiently(&envelope, records, &self.stop).await {
+                self.dropped(lost_reason(&error), records);
             }
         }
         if let Some(name) = self.name.as_ref().filter(|_| self.has_sent) {
-            let mut about = SourceAbout::default();
-            about.set_host(name);
-            self.intake.sources.describe(&SourceKey::Named(self.settings.door, name.clone()), about);
+            self.intake.describe_named(self.settings.door, name);
         }
         let cut = self.splitter.cut_total();
         self.dropped(DropReason::Truncated, cut - self.cut_counted);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, BoxError, Limits};
 use super::intake::Intake;
-use super::syslog_stream::{Connection, READ_LEN, StreamSettings};
+use super::syslog_stream::{Connection, Patience, READ_LEN, StreamSettings};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::envelope::Door;
 
@@ -100,9 +100,11 @@ async fn serve(config: SyslogTcpConfig, listener: TcpListener, intake: Intake, s
         door: DOOR,
         message_max: config.message_max.as_len(),
         batch_size: config.batch_size.as_len(),
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-        message_timeout: config.message_timeout,
+        patience: Patience {
+            first_byte: config.first_byte_timeout,
+            idle: config.idle_timeout,
+            message: config.message_timeout,
+        },
         format: config.format.as_deref().map(CompactString::from),
     });
     let work = |stream, peer: SocketAddr, place| {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, BoxError, Limits};
 use super::intake::Intake;
-use super::syslog_stream::{Connection, READ_LEN, StreamSettings};
+use super::syslog_stream::{Connection, Patience, READ_LEN, StreamSettings};
 use super::tls::{Handshakes, Secured, Tls};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::envelope::Door;
@@ -109,9 +109,11 @@ async fn serve(config: SyslogTlsConfig, listener: TcpListener, tls: Arc<Tls>, in
         door: DOOR,
         message_max: config.message_max.as_len(),
         batch_size: config.batch_size.as_len(),
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-        message_timeout: config.message_timeout,
+        patience: Patience {
+            first_byte: config.first_byte_timeout,
+            idle: config.idle_timeout,
+            message: config.message_timeout,
+        },
         format: config.format.as_deref().map(CompactString::from),
     });
     let handshakes = Handshakes::new(NAME, tls, &intake, config.half_open_max, config.handshake_timeout);

@@ -48,7 +48,6 @@ impl Envelope {
         flags |= if self.agent.is_some() { flag::AGENT } else { 0 };
         flags |= if format.is_some() { flag::FORMAT } else { 0 };
         flags |= if host.is_some() { flag::HOST } else { 0 };
-
         flags |= if self.labels.is_empty() { 0 } else { flag::LABELS };
 
         let mut head = BytesMut::with_capacity(64);

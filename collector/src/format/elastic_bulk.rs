@@ -13,7 +13,7 @@ use crate::decode::{Decoder, set_if_absent};
 /// The longest line that says what to do, in bytes.
 const ACTION_LEN_MAX: usize = 8 * 1024;
 /// The longest name of an index or a document, in bytes. Elasticsearch has the same limits.
-const INDEX_LEN_MAX: usize = 255;
+pub(crate) const INDEX_LEN_MAX: usize = 255;
 const ID_LEN_MAX: usize = 512;
 
 /// What to do with a document.

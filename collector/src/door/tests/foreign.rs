@@ -59,6 +59,8 @@ async fn bulk_that_cannot_be_taken_is_refused_in_its_own_words() {
     check("", b"nonsense\n", 400, &["line [1]"]).await;
     check("", &PAIR.repeat(3), 413, &["more than 2 documents"]).await;
     check("", &vec![b'x'; 70_000], 413, &["smaller batches"]).await;
+    let path = format!("/{}/_bulk", "x".repeat(256));
+    check_answer(&post(&bench, &path, "", PAIR).await, 400, &["256 bytes, and may have 255", "root_cause"]);
     check("content-encoding: br\r\n", PAIR, 415, &["`br`"]).await;
     check("content-encoding: gzip\r\n", b"no gzip", 400, &["cannot be read"]).await;
     for (header, words) in
@@ -95,6 +97,17 @@ async fn what_senders_ask_before_they_send() {
     check("PUT", "/logs-app", &["acknowledged"]).await;
     check_answer(&ask(&bench, "GET", "/", "").await, 401, &["security_exception"]);
     check_answer(&ask(&bench, "GET", "/logs/_search", &token).await, 404, &[BULK]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_of_a_door_that_is_closed_is_not_named() {
+    let mut config = CollectorConfig::default();
+    (config.elasticsearch.enabled, config.splunk_hec.enabled) = (false, true);
+    let bench = bench_with(config, JournalConfig::default());
+    let answer = ask(&bench, "GET", "/nowhere", "").await;
+    check_answer(&answer, 404, &["/ingest/ndjson", EVENT]);
+    assert!(!answer.contains(BULK), "{answer}");
+    check_answer(&post(&bench, BULK, "", PAIR).await, 404, &["nothing is received here"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

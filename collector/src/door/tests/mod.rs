@@ -230,6 +230,21 @@ fn doors_are_tables_of_the_configuration() {
     }
 }
 
+#[test]
+fn all_doors_can_be_open_with_the_addresses_that_they_have_by_themselves() {
+    let config = CollectorConfig::default();
+    let addresses = [
+        config.otlp_grpc.listen,
+        config.http.listen,
+        config.syslog_tcp.listen,
+        config.syslog_tls.listen,
+        config.relp.listen,
+        config.relp_tls.listen,
+    ];
+    let different: std::collections::BTreeSet<_> = addresses.iter().collect();
+    assert_eq!(different.len(), addresses.len(), "{addresses:?}");
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_an_error_that_names_address_and_key() {
     let taken_tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

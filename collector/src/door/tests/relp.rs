@@ -61,6 +61,15 @@ async fn conversations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_commands_that_are_no_messages_is_answered() {
+    let many = 20_000;
+    let asked: String = (2..many + 2).map(|number| format!("{number} a 0\n")).collect();
+    let (answers, records, drops) = talk(&format!("{OPEN}{asked}"), true).await;
+    assert_eq!(answers.matches(" rsp 34 500 ").count(), many);
+    assert_eq!((records.len(), drops.snapshot()), (0, Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_breaks_the_protocol_is_shown_the_door_and_what_was_good_is_kept() {
     let bad = [(DropReason::BadFrame, 1)];
     let open = |rest: &str| format!("{OPEN}{rest}");
@@ -95,6 +104,26 @@ async fn nothing_is_answered_while_the_journal_is_full() {
         text.push_str(std::str::from_utf8(&answers[..len]).unwrap());
     }
     assert_eq!(bench.drops.snapshot(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_window_that_is_not_kept_is_not_answered_when_the_server_stops() {
+    let mut config = config();
+    config.relp.message_max = ByteSize::kib(16);
+    config.relp.window = std::num::NonZeroUsize::new(1).unwrap();
+    let bench = bench_with(config, small_journal());
+    bench.fill().await;
+    let mut stream = TcpStream::connect(bench.address("relp")).await.unwrap();
+    stream.write_all(format!("{OPEN}2 syslog 16384 <13>{}\n", "x".repeat(16_380)).as_bytes()).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(500), stream.read_u8()).await;
+    assert!(early.is_err(), "answered though nothing can be kept: {early:?}");
+    let drops = bench.drops.clone();
+    let kept = bench.finish().await.iter().filter(|envelope| envelope.door == crate::envelope::Door::Relp).count();
+    let mut answers = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answers)).await.expect("the door does not end");
+    let answers = String::from_utf8(answers).unwrap();
+    assert!(!answers.contains("2 rsp"), "{kept} kept, and answered {answers:?}");
+    assert_eq!((kept, drops.snapshot()), (0, Vec::new()), "what the sender still has is no drop");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use compact_str::CompactString;
-use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -14,11 +13,8 @@ use tracing::warn;
 
 use super::{Tls, certificate, refusal};
 use crate::door::intake::Intake;
+use crate::door::log_limit::LogLimit;
 use crate::door::places::Places;
-
-/// Refusals of one door that are logged one by one in each [`LOG_WINDOW`]; a flood of them is only counted.
-const LOGGED_MAX: u32 = 20;
-const LOG_WINDOW: Duration = Duration::from_secs(10);
 
 /// A connection that is secured.
 pub(in crate::door) struct Secured {
@@ -35,12 +31,7 @@ pub(in crate::door) struct Handshakes {
     timeout: Duration,
     /// Those that have begun and not ended.
     half_open: Arc<Places>,
-    logged: Mutex<Logged>,
-}
-
-struct Logged {
-    since: Instant,
-    count: u32,
+    log: LogLimit,
 }
 
 impl Handshakes {
@@ -53,23 +44,25 @@ impl Handshakes {
         timeout: Duration,
     ) -> Self {
         let half_open = Places::new(half_open_max, NonZeroUsize::MAX);
-        let logged = Mutex::new(Logged { since: Instant::now(), count: 0 });
-        Self { door, tls, intake: intake.clone(), timeout, half_open, logged }
+        Self { door, tls, intake: intake.clone(), timeout, half_open, log: LogLimit::default() }
     }
 
     /// Secures the connection. `None` if that failed; it is counted and logged then.
     pub(in crate::door) async fn secure(&self, stream: TcpStream, peer: SocketAddr) -> Option<Secured> {
         let place = match self.half_open.enter(peer.ip()) {
             Ok(place) => place,
-            Err(_) => return self.refuse(peer, "tls_half_open", &"too many handshakes are under way"),
+            Err(_) => return self.refuse(peer, refusal::HALF_OPEN, &"too many handshakes are under way"),
         };
         let accepting = TlsAcceptor::from(self.tls.current()).accept(stream);
         let accepting = place.close.run_until_cancelled(tokio::time::timeout(self.timeout, accepting));
         let stream = match accepting.await {
             Some(Ok(Ok(stream))) => stream,
             Some(Ok(Err(error))) => return self.refuse(peer, refusal::reason(&error), &error),
-            Some(Err(elapsed)) => return self.refuse(peer, refusal::TIMED_OUT, &elapsed),
-            None => return self.refuse(peer, "tls_half_open", &"it made room for a newer handshake"),
+            Some(Err(_)) => {
+                let problem = format!("it took longer than `{:?}`", self.timeout);
+                return self.refuse(peer, refusal::TIMED_OUT, &problem);
+            }
+            None => return self.refuse(peer, refusal::HALF_OPEN, &"it made room for a newer handshake"),
         };
         let certificates = stream.get_ref().1.peer_certificates();
         let name = certificates.and_then(|list| list.first()).and_then(certificate::read).and_then(|about| about.name);
@@ -78,20 +71,10 @@ impl Handshakes {
 
     fn refuse<T>(&self, peer: SocketAddr, reason: &'static str, error: &dyn std::fmt::Display) -> Option<T> {
         self.intake.refused_for(self.door, reason);
-        let mut logged = self.logged.lock();
-        if logged.since.elapsed() > LOG_WINDOW {
-            *logged = Logged { since: Instant::now(), count: 0 };
-        }
-        logged.count += 1;
-        match logged.count {
-            ..=LOGGED_MAX => {
-                warn!(door = self.door, %peer, reason, %error, "connection refused: it could not be secured")
-            }
-            n if n == LOGGED_MAX + 1 => {
-                warn!(door = self.door, "more connections are refused; for some seconds they are only counted");
-            }
-            _ => (),
-        }
+        self.log.warn(self.door, || {
+            let advice = refusal::advice(reason);
+            warn!(door = self.door, %peer, reason, %error, advice, "connection refused: it could not be secured");
+        });
         None
     }
 }

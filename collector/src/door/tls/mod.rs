@@ -187,6 +187,13 @@ fn clients(
     provider: Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
     if settings.client_certificates == ClientCertificates::None {
+        let ignored = [("client_authorities", &settings.client_authorities), ("revoked", &settings.revoked)];
+        for (key, _) in ignored.into_iter().filter(|(_, path)| path.is_some()) {
+            warn!(
+                "configuration key `collector.tls.{key}` says nothing while `client_certificates` is `none`: everybody may send; \
+                 set it to `required` or `optional`"
+            );
+        }
         return Ok(None);
     }
     let key = "client_authorities";

@@ -8,6 +8,30 @@ use tokio_rustls::rustls::{CertificateError, Error, PeerIncompatible};
 /// After so long without anything from the client.
 pub(super) const TIMED_OUT: &str = "tls_timeout";
 
+/// There are too many handshakes.
+pub(super) const HALF_OPEN: &str = "tls_half_open";
+
+/// What to do about it, for whoever reads the log.
+pub(super) fn advice(reason: &str) -> &'static str {
+    match reason {
+        "no_client_certificate" => "give the sender a certificate, or set `client_certificates = \"optional\"`",
+        "client_certificate_expired" => "give the sender a new certificate, or put the clock of this machine right",
+        "client_certificate_not_yet_valid" => "put the clock of this machine right, or of the one that issued it",
+        "client_certificate_revoked" => "give the sender a new certificate, or take it off the lists of `revoked`",
+        "client_certificate_unknown_authority" => {
+            "give the sender a certificate of an authority in `client_authorities`, or add its authority there"
+        }
+        "client_certificate_bad" => "give the sender a certificate that was issued for a client",
+        "tls_version" => "let the sender speak a newer version, or lower `version_min`",
+        "tls_incompatible" => "let the sender offer the ciphers and groups of today",
+        "refused_by_client" => "give the sender the authority of this server's certificate, and the name that is in it",
+        "not_tls" => "switch TLS on at the sender, or send to the door without it",
+        TIMED_OUT => "look at the network and the sender, or raise `handshake_timeout`",
+        HALF_OPEN => "look who opens so many connections, or raise `half_open_max`",
+        _ => "look into the sender's log",
+    }
+}
+
 /// The word for what went wrong.
 pub(super) fn reason(error: &io::Error) -> &'static str {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
