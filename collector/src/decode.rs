@@ -63,7 +63,8 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
     }
     auditd::join(&mut decoder.events);
     slapd::join(&mut decoder.events);
-    EventBatch { position, events: decoder.events }
+    let bytes = envelope.payload.len() as u64;
+    EventBatch { number: envelope.agent, bytes, ..EventBatch::new(position, decoder.events) }
 }
 
 /// The batch that is being decoded.

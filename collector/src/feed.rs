@@ -218,13 +218,13 @@ impl Inner {
                     self.drops.add(STAGE, DropReason::Unreadable, 1);
                     warn!(%position, error = &source as &dyn std::error::Error, "journal record skipped");
                     // Empty, so that the consumer's place moves on.
-                    break Some(EventBatch { position, events: Vec::new() });
+                    break Some(EventBatch::unreadable(position));
                 }
                 Err(JournalError::Gap { first, last }) => {
                     self.drops.add(STAGE, DropReason::Damaged, last.saturating_sub(first).saturating_add(1));
                     error!(first, last, "journal records are damaged and were skipped");
                     if last >= durable.get() {
-                        break Some(EventBatch { position: Position::new(last), events: Vec::new() });
+                        break Some(EventBatch::unreadable(Position::new(last)));
                     }
                 }
                 Err(error) => {
@@ -260,7 +260,7 @@ impl Inner {
         result.unwrap_or_else(|_| {
             self.drops.add("decode", DropReason::DecoderFailed, 1);
             error!(%position, door = envelope.door.name(), "decoder failed on a batch; please report it");
-            EventBatch { position, events: Vec::new() }
+            EventBatch::unreadable(position)
         })
     }
 }

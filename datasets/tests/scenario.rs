@@ -17,7 +17,7 @@ fn end() -> Timestamp {
 
 /// Every log file, decoded, in one stream in the order of time as it would arrive.
 fn stream(dir: &std::path::Path, manifest: &Manifest) -> EventBatch {
-    let mut all = EventBatch { position: canh_schema::Position::new(1), events: Vec::new() };
+    let mut all = EventBatch::new(canh_schema::Position::new(1), Vec::new());
     for (position, file) in (1..).zip(&manifest.files) {
         if file.door == Door::AgentCapture {
             continue;

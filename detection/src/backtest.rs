@@ -83,7 +83,7 @@ impl Backtest {
                 ticked = event.received;
                 engine.tick(ticked, &mut findings);
             }
-            engine.evaluate(&EventBatch { position: Position::START, events: vec![event] }, &mut findings);
+            engine.evaluate(&EventBatch::new(Position::START, vec![event]), &mut findings);
         }
         Backtested { findings, events_offered: self.offered, events_kept, events_left_out: self.left_out }
     }

@@ -66,5 +66,5 @@ fn made_of(bytes: &[u8]) -> Event {
 }
 
 fn batch(events: Vec<Event>) -> EventBatch {
-    EventBatch { position: Position::new(1), events }
+    EventBatch::new(Position::new(1), events)
 }

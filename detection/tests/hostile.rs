@@ -19,7 +19,7 @@ fn check(selection: &str, event: Event, expected: bool) {
     let mut engine = Engine::new(RuleSet::from_text("rule.yml", &rule(selection)), EngineConfig::default());
     assert_eq!(engine.problems(), []);
     let mut found = Vec::new();
-    engine.evaluate(&EventBatch { position: Position::START, events: vec![event] }, &mut found);
+    engine.evaluate(&EventBatch::new(Position::START, vec![event]), &mut found);
     assert_eq!(!found.is_empty(), expected, "{selection}");
     for part in found.iter().flat_map(|finding| &finding.matches) {
         assert!(part.value.as_text().is_none_or(|text| text.len() < 20_000), "the finding has a copy of a huge value");
@@ -76,7 +76,7 @@ fn invented_log_sources_do_not_fill_the_memory() {
     for n in 0..10_000 {
         let mut event = event(vec![("f".to_owned(), Value::from("x"))]);
         event.logsource = LogSource::product(&format!("p{n}")).with_category("c");
-        engine.evaluate(&EventBatch { position: Position::START, events: vec![event] }, &mut found);
+        engine.evaluate(&EventBatch::new(Position::START, vec![event]), &mut found);
     }
     assert_eq!(found.len(), 10_000);
 }
@@ -157,7 +157,7 @@ fn log_sources_that_nobody_has() {
             let mut event = event(attrs);
             event.logsource.categories.extend(wanted.iter().map(|kind| format!("c{kind}").into()));
             let mut found = Vec::new();
-            engine.evaluate(&EventBatch { position: Position::START, events: vec![event] }, &mut found);
+            engine.evaluate(&EventBatch::new(Position::START, vec![event]), &mut found);
             let mut found: Vec<String> = found.iter().map(|finding| finding.rule.id.to_string()).collect();
             found.sort();
             let mut expected: Vec<String> = expected.iter().map(|kind| format!("t{kind}")).collect();

@@ -263,7 +263,7 @@ fn engine_says(text: &str, events: &[Event]) -> Vec<bool> {
         .iter()
         .map(|event| {
             let mut found = Vec::new();
-            engine.evaluate(&EventBatch { position: Position::START, events: vec![event.clone()] }, &mut found);
+            engine.evaluate(&EventBatch::new(Position::START, vec![event.clone()]), &mut found);
             assert!(found.iter().all(|finding| !finding.matches.is_empty()), "no proof for {text}");
             !found.is_empty()
         })

@@ -143,7 +143,7 @@ impl Client {
         body: &[u8],
     ) -> anyhow::Result<()> {
         let mut headers = HeaderMap::new();
-        number.write(&mut headers);
+        canh_wire::put_number(&number, &mut headers);
         self.post_with(headers, url, token, content_type, body)
     }
 

@@ -71,7 +71,7 @@ impl Indexer {
                     after = batch.position;
                     let batch = if canary::is_canary(&batch) {
                         // Samples of rules are no events; only the place in the journal counts.
-                        Arc::new(EventBatch { position: batch.position, events: Vec::new() })
+                        Arc::new(EventBatch::new(batch.position, Vec::new()))
                     } else {
                         batch
                     };

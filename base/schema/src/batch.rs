@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Event;
+use crate::{AgentId, BatchId, Event};
 
 /// The number of a record in the collector's journal. The first record is 1; 0 is before everything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -32,10 +32,43 @@ impl fmt::Display for Position {
     }
 }
 
+/// Which batch of an agent this is. The same three values are the same batch, however often it is sent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct BatchNumber {
+    pub agent: AgentId,
+    /// Random number of the agent's spool; a spool that was made anew has another one.
+    pub spool: u64,
+    /// Number of the batch in that spool, from 1 without a gap.
+    pub sequence: u64,
+}
+
+impl BatchNumber {
+    pub fn batch_id(&self) -> BatchId {
+        BatchId::from_agent(self.agent, self.spool, self.sequence)
+    }
+}
+
 /// The events of one journal record. Detection and the store read the same batch and each remembers the position
 /// that it has finished.
 #[derive(Clone, Debug)]
 pub struct EventBatch {
     pub position: Position,
     pub events: Vec<Event>,
+    /// The number that the sender gave the batch, if it is one of our agents.
+    pub number: Option<BatchNumber>,
+    /// Bytes of payload, as received.
+    pub bytes: u64,
+    /// The record of the journal could be read. If not, there are no events, and what it held is lost.
+    pub readable: bool,
+}
+
+impl EventBatch {
+    pub const fn new(position: Position, events: Vec<Event>) -> Self {
+        Self { position, events, number: None, bytes: 0, readable: true }
+    }
+
+    /// Stands for a record of the journal that cannot be read.
+    pub const fn unreadable(position: Position) -> Self {
+        Self { position, events: Vec::new(), number: None, bytes: 0, readable: false }
+    }
 }

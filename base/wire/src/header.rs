@@ -1,6 +1,6 @@
 //! Headers of a request: who asks, and which batch this is. The same for gRPC and HTTP.
 
-use canh_schema::{AgentId, BatchId, IdError};
+use canh_schema::{BatchNumber, IdError};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 /// Id of the agent installation, 32 hexadecimal digits.
@@ -9,14 +9,6 @@ pub const AGENT_ID: HeaderName = HeaderName::from_static("canh-agent-id");
 pub const SPOOL: HeaderName = HeaderName::from_static("canh-spool");
 /// Number of the batch in that spool, decimal, from 1.
 pub const SEQUENCE: HeaderName = HeaderName::from_static("canh-sequence");
-
-/// Which batch this is. The same three values are the same batch, however often it is sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct BatchNumber {
-    pub agent: AgentId,
-    pub spool: u64,
-    pub sequence: u64,
-}
 
 /// Why the headers of a request cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -31,49 +23,43 @@ pub enum HeaderError {
     Agent(#[from] IdError),
 }
 
-impl BatchNumber {
-    pub fn batch_id(&self) -> BatchId {
-        BatchId::from_agent(self.agent, self.spool, self.sequence)
+/// Adds the three headers of a batch.
+pub fn put_number(number: &BatchNumber, headers: &mut HeaderMap) {
+    let texts = [
+        (AGENT_ID, number.agent.to_string()),
+        (SPOOL, format!("{:016x}", number.spool)),
+        (SEQUENCE, number.sequence.to_string()),
+    ];
+    for (name, text) in texts {
+        headers.insert(name, HeaderValue::from_str(&text).expect("digits are valid in a header"));
     }
+}
 
-    /// Adds the three headers.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        let texts = [
-            (AGENT_ID, self.agent.to_string()),
-            (SPOOL, format!("{:016x}", self.spool)),
-            (SEQUENCE, self.sequence.to_string()),
-        ];
-        for (name, text) in texts {
-            headers.insert(name, HeaderValue::from_str(&text).expect("digits are valid in a header"));
-        }
+/// The batch's number, or `None` if the sender is not one of our agents.
+///
+/// # Errors
+///
+/// Some but not all of the headers are there, or one cannot be read.
+pub fn number_of(headers: &HeaderMap) -> Result<Option<BatchNumber>, HeaderError> {
+    let agent = text(headers, &AGENT_ID, "canh-agent-id")?;
+    let spool = text(headers, &SPOOL, "canh-spool")?;
+    let sequence = text(headers, &SEQUENCE, "canh-sequence")?;
+    if agent.is_none() && spool.is_none() && sequence.is_none() {
+        return Ok(None);
     }
-
-    /// The batch's number, or `None` if the sender is not one of our agents.
-    ///
-    /// # Errors
-    ///
-    /// Some but not all of the headers are there, or one cannot be read.
-    pub fn read(headers: &HeaderMap) -> Result<Option<Self>, HeaderError> {
-        let agent = text(headers, &AGENT_ID, "canh-agent-id")?;
-        let spool = text(headers, &SPOOL, "canh-spool")?;
-        let sequence = text(headers, &SEQUENCE, "canh-sequence")?;
-        if agent.is_none() && spool.is_none() && sequence.is_none() {
-            return Ok(None);
-        }
-        let agent = agent.ok_or(HeaderError::Missing { name: "canh-agent-id" })?.parse()?;
-        let spool = spool.ok_or(HeaderError::Missing { name: "canh-spool" })?;
-        let spool = Some(spool)
-            .filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|text| u64::from_str_radix(text, 16).ok())
-            .ok_or(HeaderError::Malformed { name: "canh-spool", expected: "16 hexadecimal digits" })?;
-        let sequence = sequence.ok_or(HeaderError::Missing { name: "canh-sequence" })?;
-        let sequence = Some(sequence)
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|text| text.parse().ok())
-            .filter(|&sequence| sequence > 0)
-            .ok_or(HeaderError::Malformed { name: "canh-sequence", expected: "a number from 1" })?;
-        Ok(Some(Self { agent, spool, sequence }))
-    }
+    let agent = agent.ok_or(HeaderError::Missing { name: "canh-agent-id" })?.parse()?;
+    let spool = spool.ok_or(HeaderError::Missing { name: "canh-spool" })?;
+    let spool = Some(spool)
+        .filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .and_then(|text| u64::from_str_radix(text, 16).ok())
+        .ok_or(HeaderError::Malformed { name: "canh-spool", expected: "16 hexadecimal digits" })?;
+    let sequence = sequence.ok_or(HeaderError::Missing { name: "canh-sequence" })?;
+    let sequence = Some(sequence)
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .filter(|&sequence| sequence > 0)
+        .ok_or(HeaderError::Malformed { name: "canh-sequence", expected: "a number from 1" })?;
+    Ok(Some(BatchNumber { agent, spool, sequence }))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, shown: &'static str) -> Result<Option<&'a str>, HeaderError> {
@@ -108,7 +94,7 @@ mod tests {
     fn check(headers: &[(&'static str, &str)], expected: Result<Option<(u64, u64)>, &str>) {
         let map: HeaderMap =
             headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
-        let read = BatchNumber::read(&map);
+        let read = number_of(&map);
         let read = read.map(|number| number.map(|number| (number.spool, number.sequence)));
         assert_eq!(read.map_err(|error| error.to_string()), expected.map_err(str::to_owned), "{headers:?}");
     }
@@ -144,8 +130,8 @@ mod tests {
     fn a_number_comes_back_as_it_went() {
         let number = BatchNumber { agent: AGENT.parse().unwrap(), spool: u64::MAX, sequence: u64::MAX };
         let mut headers = HeaderMap::new();
-        number.write(&mut headers);
-        assert_eq!(BatchNumber::read(&headers), Ok(Some(number)));
+        put_number(&number, &mut headers);
+        assert_eq!(number_of(&headers), Ok(Some(number)));
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod metrics;
 mod origin;
 mod value;
 
-pub use header::{BatchNumber, HeaderError, bearer, bearer_of};
+pub use canh_schema::BatchNumber;
+pub use header::{HeaderError, bearer, bearer_of, number_of, put_number};
 pub use logs::{LogBatchBuilder, LogEntry};
 pub use metrics::{Counting, MetricsBuilder};
 pub use origin::Origin;

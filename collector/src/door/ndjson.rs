@@ -3,7 +3,7 @@
 //! The body is journaled while it comes in, so it may be long. The answer says how many records are durable; if it is
 //! an error, those are kept all the same, and the answer says behind which line the sender has to go on.
 //!
-//! A short body may have the number of a batch in its headers, as our agents' batches have ([`BatchNumber`]): it is kept
+//! A short body may have the number of a batch in its headers, as our agents' batches have ([`canh_wire::BatchNumber`]): it is kept
 //! once, however often it is sent. That is how `canh import` sends files.
 
 use std::net::IpAddr;
@@ -13,7 +13,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use canh_schema::{ByteSize, Timestamp};
-use canh_wire::BatchNumber;
 use compact_str::CompactString;
 use futures_util::StreamExt;
 use http::{Request, StatusCode, Uri, header};
@@ -136,7 +135,7 @@ async fn receive(app: &App, peer: Peer, request: Request<Body>, receipt: &mut Re
     let (parts, body) = request.into_parts();
     let admitted = app.admit(&parts.headers, app.config.body_max)?;
     let query = read_query(&parts.uri)?;
-    let number = BatchNumber::read(&parts.headers).map_err(|error| malformed(&error))?;
+    let number = canh_wire::number_of(&parts.headers).map_err(|error| malformed(&error))?;
     let sender = Sender { peer: peer.ip(), query, admitted };
     let work = async {
         match number {

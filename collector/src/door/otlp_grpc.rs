@@ -145,7 +145,7 @@ async fn export<S: Signal>(
         app.intake.refused(DOOR, "unauthenticated");
         return Status::unauthenticated(error.to_string()).into_http();
     }
-    let agent = match BatchNumber::read(request.headers()) {
+    let agent = match canh_wire::number_of(request.headers()) {
         Ok(agent) => agent,
         Err(error) => {
             app.intake.refused(DOOR, "bad_header");

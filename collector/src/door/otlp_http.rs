@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use canh_wire::BatchNumber;
 use http::{HeaderMap, Request, StatusCode, header};
 use prost::Message;
 
@@ -104,7 +103,7 @@ async fn receive<S: Signal>(
 ) -> Result<(), Refusal> {
     let admitted = app.admit(headers, app.config.message_max)?;
     let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "malformed", message);
-    let agent = BatchNumber::read(headers).map_err(|error| bad(error.to_string()))?;
+    let agent = canh_wire::number_of(headers).map_err(|error| bad(error.to_string()))?;
     let work = async {
         let body = read_all(body.into_data_stream(), app.config.message_max).await?;
         let not_otlp = |error: &dyn std::fmt::Display| bad(format!("the body is not an OTLP message: {error}"));

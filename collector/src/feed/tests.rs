@@ -38,7 +38,7 @@ fn bench_in(dir: TempDir, cache: ByteSize) -> Bench {
         let id = EventId::new(BatchId::from_journal(journal, position.get()), 0);
         let record = envelope.records().next().unwrap();
         assert_ne!(&record.bytes[..], b"boom");
-        EventBatch { position, events: vec![Event::new(id, envelope.received, record.bytes)] }
+        EventBatch::new(position, vec![Event::new(id, envelope.received, record.bytes)])
     });
     Bench { dir, feed: Feed::new(journal, decode, cache, drops.clone()), drops, decoded }
 }

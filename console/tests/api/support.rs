@@ -128,7 +128,7 @@ impl Console {
     }
 
     pub(crate) async fn store(&self, position: u64, events: Vec<Event>) {
-        let batch = Arc::new(EventBatch { position: Position::new(position), events });
+        let batch = Arc::new(EventBatch::new(Position::new(position), events));
         self.events.append(batch).await.expect("append");
         self.events.commit().await.expect("commit");
     }

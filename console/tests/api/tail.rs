@@ -58,7 +58,7 @@ async fn tail(console: &Console, query: &str) -> Tail {
 
 fn batch(events: impl Iterator<Item = (u32, &'static str)>) -> Arc<EventBatch> {
     let events = events.map(|(n, message)| event(n, message)).collect();
-    Arc::new(EventBatch { position: Position::new(1), events })
+    Arc::new(EventBatch::new(Position::new(1), events))
 }
 
 #[tokio::test]

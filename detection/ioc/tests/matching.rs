@@ -154,7 +154,7 @@ fn expired_indicators_are_asked_for() {
 }
 
 fn batch(events: Vec<Event>) -> EventBatch {
-    EventBatch { position: Position::new(1), events }
+    EventBatch::new(Position::new(1), events)
 }
 
 #[test]

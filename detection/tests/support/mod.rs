@@ -159,7 +159,7 @@ fn scalar(value: serde_json::Value) -> Value {
 }
 
 pub fn batch(events: Vec<Event>) -> EventBatch {
-    EventBatch { position: Position::new(1), events }
+    EventBatch::new(Position::new(1), events)
 }
 
 pub fn source(product: &str) -> LogSource {

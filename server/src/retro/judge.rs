@@ -48,7 +48,7 @@ impl Judge {
     }
 
     pub(super) fn findings(&mut self, events: Vec<Event>) -> Vec<Finding> {
-        let batch = EventBatch { position: Position::START, events };
+        let batch = EventBatch::new(Position::START, events);
         let mut found = Vec::new();
         self.engine.evaluate(&batch, &mut found);
         // Rules over single events that feed these may raise findings of their own, which the stream has made.

@@ -247,7 +247,7 @@ fn judge(evidence: &Value, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     }
     let mut found: Vec<Finding> = Vec::new();
     let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);
-    engine.evaluate(&EventBatch { position: Position::new(1), events }, &mut found);
+    engine.evaluate(&EventBatch::new(Position::new(1), events), &mut found);
     if engine.remembers() {
         // An absence shows only when time passes.
         engine.tick(last + AGES, &mut found);

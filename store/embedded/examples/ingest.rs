@@ -86,7 +86,7 @@ async fn run(corpus: Vec<Event>, path: PathBuf, count: usize) -> Result<(), Box<
             raw_bytes += event.raw.len() as u64;
             event
         });
-        let batch = EventBatch { position: Position::new(position), events: events.collect() };
+        let batch = EventBatch::new(Position::new(position), events.collect());
         store.append(Arc::new(batch)).await?;
         if committed.elapsed() >= Duration::from_secs(1) {
             memory_max = memory_max.max(anonymous_memory());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use canh_schema::AgentId;
-use canh_wire::{BatchKind, BatchNumber, bearer, limit};
+use canh_wire::{BatchKind, BatchNumber, bearer, limit, put_number};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
@@ -102,7 +102,7 @@ impl Client {
         let mut request = Request::new(message);
         let headers = request.metadata_mut().as_mut();
         if let Some(number) = number {
-            number.write(headers);
+            put_number(&number, headers);
         }
         if let Some(token) = self.token()? {
             headers.insert(AUTHORIZATION, token);

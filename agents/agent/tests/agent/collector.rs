@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use canh_wire::{BatchNumber, bearer_of};
+use canh_wire::{bearer_of, number_of};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -86,7 +86,7 @@ impl Collector {
         if let Some(Fault::Refuse(code)) = fault {
             return Err(Status::new(code, "on purpose"));
         }
-        let number = BatchNumber::read(headers).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let number = number_of(headers).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let number = number.ok_or_else(|| Status::invalid_argument("no number"))?;
         if taken.batches.insert((number.spool, number.sequence)) {
             records(&mut taken);

@@ -69,7 +69,7 @@ fn request<T>(message: T, token: Option<&str>, sequence: Option<u64>) -> Request
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
     }
     if let Some(sequence) = sequence {
-        BatchNumber { agent: agent(), spool: 3, sequence }.write(&mut headers);
+        canh_wire::put_number(&BatchNumber { agent: agent(), spool: 3, sequence }, &mut headers);
     }
     Request::from_parts(tonic::metadata::MetadataMap::from_headers(headers), Default::default(), message)
 }

@@ -83,7 +83,7 @@ impl Judge {
             Engine::new(self.set.clone(), EngineConfig { correlation, indicators, ..EngineConfig::default() })
         });
         let mut found = Vec::new();
-        engine.evaluate(&EventBatch { position: Position::new(1), events: events.clone() }, &mut found);
+        engine.evaluate(&EventBatch::new(Position::new(1), events.clone()), &mut found);
         if engine.remembers() {
             // An absence shows only when time passes.
             let last = events.iter().map(|event| event.received).max().unwrap_or(Timestamp::MIN);

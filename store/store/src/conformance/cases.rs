@@ -91,7 +91,7 @@ fn events_of(values: &[String]) -> EventBatch {
         event.attrs.push((value.as_str().into(), value.as_str().into()));
         event
     });
-    EventBatch { position: Position::new(1), events: events.collect() }
+    EventBatch::new(Position::new(1), events.collect())
 }
 
 pub(super) async fn hostile_events_are_kept<S: EventStore>(store: &S) {
@@ -123,7 +123,7 @@ pub(super) async fn hostile_events_are_kept<S: EventStore>(store: &S) {
     // What is nested deeper than decoders allow may be cut, so it only must not do harm.
     let mut nested = Event::new(EventId::new(BatchId::from_journal(7, 2), 1), START, Vec::new().into());
     nested.attrs.push(("deep".into(), deep));
-    fill(store, &[EventBatch { position: Position::new(2), events: vec![nested.clone()] }]).await;
+    fill(store, &[EventBatch::new(Position::new(2), vec![nested.clone()])]).await;
     assert!(store.get(nested.id).await.expect("get").is_some());
 
     let kept = all_pages(store, &filter("NOT deep:* NOT category:x"), 100).await;
@@ -162,7 +162,7 @@ pub(super) async fn ten_thousand_names_are_found<S: EventStore>(store: &S) {
         event.attrs.extend(names);
         event
     });
-    fill(store, &[EventBatch { position: Position::new(1), events: events.collect() }]).await;
+    fill(store, &[EventBatch::new(Position::new(1), events.collect())]).await;
     for (name, expected) in [("name.0", 1), ("name.9999", 1), ("name.10000", 0), ("name.999", 1)] {
         assert_eq!(all_pages(store, &filter(&format!("{name}:*")), 10).await.len(), expected, "{name}");
     }
@@ -184,7 +184,7 @@ pub(super) async fn only_what_is_old_expires<S: EventStore>(store: &S) {
     let mut late = Event::new(EventId::new(batch, 1_000), day(9), b"late".to_vec().into());
     late.time = Timestamp::from_secs(5);
     events.push(late.clone());
-    fill(store, &[EventBatch { position: Position::new(1), events: events.clone() }]).await;
+    fill(store, &[EventBatch::new(Position::new(1), events.clone())]).await;
     let cutoff = day(6);
     let removed = store.expire(cutoff).await.expect("expire");
     let left = all_pages(store, &filter("*"), 1_000).await;
@@ -201,7 +201,7 @@ pub(super) async fn only_what_is_old_expires<S: EventStore>(store: &S) {
     assert_eq!(store.stats().await.expect("stats").events, left.len() as u64);
     // The same time again is written where it was.
     let again = Event { id: EventId::new(BatchId::from_journal(9, 2), 1), ..events[0].clone() };
-    fill(store, &[EventBatch { position: Position::new(2), events: vec![again.clone()] }]).await;
+    fill(store, &[EventBatch::new(Position::new(2), vec![again.clone()])]).await;
     assert_eq!(store.get(again.id).await.expect("get"), Some(again));
     store.expire(Timestamp::MAX).await.expect("expire");
     let StoreStats { events, oldest, .. } = store.stats().await.expect("stats");

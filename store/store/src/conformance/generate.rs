@@ -171,7 +171,7 @@ pub fn batches(seed: u64, count: u64, len: usize) -> Vec<EventBatch> {
         .map(|position| {
             let batch = BatchId::from_journal(seed, position);
             let events = (0..=random.below(len) as u32).map(|n| event(&mut random, EventId::new(batch, n))).collect();
-            EventBatch { position: Position::new(position), events }
+            EventBatch::new(Position::new(position), events)
         })
         .collect()
 }
