@@ -27,5 +27,5 @@ pub use evtx_file::{EvtxFile, EvtxProblem};
 pub use feed::{Decoder, Feed, Pull};
 pub use geo::{Geo, GeoConfig, GeoError};
 pub use journal::{Appended, Journal, JournalConfig, JournalError, JournalReader};
-pub use sources::{SourceAbout, SourceKey, SourceStatus, Sources};
+pub use sources::{Note, Noted, SourceAbout, SourceKey, SourceStatus, Sources};
 pub use token::{AuthError, TokenCheck, TokenHash, TokenSet};

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use prometheus::{IntGauge, Registry};
 use rustc_hash::FxHashMap;
 
+use crate::drops::DropReason;
 use crate::envelope::Door;
 
 /// Who a sender is.
@@ -112,10 +113,34 @@ impl Seen {
     }
 }
 
+/// What the ledger is to know of a sender beside what is in the journal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Noted {
+    /// Records that were dropped.
+    Dropped(DropReason),
+    /// Records that came again and were not kept twice.
+    Duplicates,
+    /// Messages that the sender numbered and that did not come.
+    Missed,
+}
+
+/// One line of [`Sources::take_notes`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Note {
+    /// As in the field `canh.source`; the name of a door where the sender is not known.
+    pub source: CompactString,
+    pub noted: Noted,
+    pub records: u64,
+}
+
+/// Notes that wait to be taken. Beyond it they are noted under the door alone.
+const NOTES_MAX: usize = 16_384;
+
 /// All senders. Bounded: beyond the limit the ones that were quiet for longest are forgotten.
 #[derive(Debug)]
 pub struct Sources {
     lines: Mutex<FxHashMap<SourceKey, SourceStatus>>,
+    notes: Mutex<FxHashMap<(CompactString, Noted), u64>>,
     sources_max: usize,
     known: IntGauge,
 }
@@ -127,7 +152,7 @@ impl Sources {
     pub fn new(sources_max: usize, registry: &Registry) -> Result<Self, prometheus::Error> {
         let known = IntGauge::new("canh_sources", "Senders known since the start.")?;
         registry.register(Box::new(known.clone()))?;
-        Ok(Self { lines: Mutex::default(), sources_max: sources_max.max(16), known })
+        Ok(Self { lines: Mutex::default(), notes: Mutex::default(), sources_max: sources_max.max(16), known })
     }
 
     pub fn add(&self, key: SourceKey, seen: &Seen) {
@@ -157,6 +182,26 @@ impl Sources {
         line.duplicates += seen.duplicates;
         line.dropped += seen.dropped;
         self.known.set(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Notes something for the ledger. `source` is as in the field `canh.source`.
+    pub fn note(&self, source: CompactString, noted: Noted, records: u64) {
+        let mut notes = self.notes.lock();
+        let mut key = (source, noted);
+        if notes.len() >= NOTES_MAX && !notes.contains_key(&key) {
+            key.0 = key.0.split(':').next().unwrap_or_default().into();
+        }
+        let count = notes.entry(key).or_default();
+        *count = count.saturating_add(records);
+    }
+
+    /// What was noted since the last call, in order.
+    pub fn take_notes(&self) -> Vec<Note> {
+        let notes = std::mem::take(&mut *self.notes.lock());
+        let mut notes: Vec<Note> =
+            notes.into_iter().map(|((source, noted), records)| Note { source, noted, records }).collect();
+        notes.sort_unstable();
+        notes
     }
 
     /// Notes what a sender says about itself. Ignored for a sender that has sent nothing yet.
@@ -223,6 +268,23 @@ mod tests {
         let lines = sources.snapshot();
         assert!(lines.len() <= 64);
         assert_eq!(lines[0].key, peer(999));
+    }
+
+    #[test]
+    fn notes_add_up_until_they_are_taken() {
+        let sources = Sources::new(64, &Registry::new()).unwrap();
+        sources.note("relp:192.0.2.1".into(), Noted::Dropped(DropReason::Truncated), 1);
+        sources.note("relp:192.0.2.1".into(), Noted::Dropped(DropReason::Truncated), 2);
+        sources.note("relp:192.0.2.1".into(), Noted::Duplicates, 4);
+        let short = |notes: Vec<Note>| notes.into_iter().map(|note| (note.noted, note.records)).collect::<Vec<_>>();
+        let expected = [(Noted::Dropped(DropReason::Truncated), 3), (Noted::Duplicates, 4)];
+        assert_eq!(short(sources.take_notes()), expected);
+        assert_eq!(sources.take_notes(), []);
+
+        (0..2 * NOTES_MAX).for_each(|n| sources.note(format_compact!("flow:{n}"), Noted::Missed, 1));
+        let notes = sources.take_notes();
+        assert!(notes.len() <= NOTES_MAX + 1);
+        assert_eq!(notes.iter().map(|note| note.records).sum::<u64>(), 2 * NOTES_MAX as u64);
     }
 
     #[test]

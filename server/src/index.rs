@@ -4,23 +4,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use canh_collector::{Feed, Pull};
-use canh_schema::{EventBatch, Position};
+use canh_schema::{EventBatch, Position, Timestamp};
+use canh_store::state::StoreMark;
 use canh_store::{EventStore, StoreError};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 use crate::canary;
+use crate::ledger::StoreSample;
 
 /// How long to wait before the store is tried again after it could not write.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Batches between two commits at the most, so that a flood does not grow what one commit has to do.
 const BATCHES_MAX: u32 = 2_000;
+/// How often the ledger is told what the store has. That reads the sizes of all files.
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 
 pub(crate) struct Indexer {
     feed: Feed,
     store: Arc<dyn EventStore>,
     commit_every: Duration,
+    sample: StoreSample,
     position: IntGauge,
     failures: IntCounter,
 }
@@ -30,6 +35,7 @@ impl Indexer {
         feed: Feed,
         store: Arc<dyn EventStore>,
         commit_every: Duration,
+        sample: StoreSample,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let position = IntGauge::new("canh_store_position", "Journal position that the event store has committed.")?;
@@ -39,7 +45,7 @@ impl Indexer {
         )?;
         registry.register(Box::new(position.clone()))?;
         registry.register(Box::new(failures.clone()))?;
-        Ok(Self { feed, store, commit_every, position, failures })
+        Ok(Self { feed, store, commit_every, sample, position, failures })
     }
 
     /// Runs on a thread of its own until the journal is closed and everything in it is stored.
@@ -59,6 +65,7 @@ impl Indexer {
 
     fn run_from(&self, mut after: Position, handle: &Handle) -> Result<(), StoreError> {
         let mut waiting = 0;
+        let mut sampled = None::<Instant>;
         let mut next_commit = Instant::now() + self.commit_every;
         loop {
             let wait =
@@ -79,16 +86,21 @@ impl Indexer {
                     waiting += 1;
                 }
                 // A commit of nothing is cheap, and lets the store put away what it has not used for a while.
-                Pull::Idle if waiting == 0 => self.commit(handle)?,
+                Pull::Idle if waiting == 0 => drop(self.commit(handle)?),
                 Pull::Idle => (),
                 Pull::Closed => {
-                    self.commit(handle)?;
+                    let cursor = self.commit(handle)?;
+                    self.sample(cursor, handle)?;
                     return Ok(());
                 }
             }
             if waiting > 0 && (waiting >= BATCHES_MAX || Instant::now() >= next_commit) {
-                self.commit(handle)?;
+                let cursor = self.commit(handle)?;
                 waiting = 0;
+                if sampled.is_none_or(|at| at.elapsed() >= SAMPLE_EVERY) {
+                    self.sample(cursor, handle)?;
+                    sampled = Some(Instant::now());
+                }
             }
         }
     }
@@ -97,13 +109,21 @@ impl Indexer {
         handle.block_on(self.store.append(batch))
     }
 
-    fn commit(&self, handle: &Handle) -> Result<(), StoreError> {
+    /// Tells the ledger how many events there are, now that everything up to `cursor` is stored and nothing after it.
+    fn sample(&self, cursor: Position, handle: &Handle) -> Result<(), StoreError> {
+        let stats = handle.block_on(self.store.stats())?;
+        let oldest = stats.oldest.map_or(i64::MIN, Timestamp::nanos);
+        self.sample.set(StoreMark { position: cursor, events: stats.events, oldest });
+        Ok(())
+    }
+
+    fn commit(&self, handle: &Handle) -> Result<Position, StoreError> {
         let begin = Instant::now();
         let cursor = handle.block_on(self.store.commit())?;
         self.position.set(i64::try_from(cursor.get()).unwrap_or(i64::MAX));
         if begin.elapsed() > Duration::from_secs(5) {
             warn!(seconds = begin.elapsed().as_secs_f64(), "a commit of the event store took long; is the disk slow?");
         }
-        Ok(())
+        Ok(cursor)
     }
 }

@@ -16,6 +16,7 @@ mod indicator_rules;
 mod indicators;
 mod ioc;
 mod ioc_query;
+mod ledger;
 mod long_lines;
 mod memory;
 mod release;

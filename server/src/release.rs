@@ -11,6 +11,7 @@ use canh_store::state::StateStore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::ledger::Known;
 use crate::memory::MemoryFile;
 
 const RELEASE_EVERY: Duration = Duration::from_secs(10);
@@ -25,6 +26,8 @@ pub(crate) struct Keeper {
     pub(crate) state: Arc<dyn StateStore>,
     /// What rules remember knows the journal up to there.
     pub(crate) memory: MemoryFile,
+    /// The ledger has counted up to there.
+    pub(crate) ledger: Known,
     pub(crate) retention: Duration,
     /// Size of the journal above which nothing is kept only for correlations: room for senders matters more.
     pub(crate) roomy: ByteSize,
@@ -54,7 +57,7 @@ impl Keeper {
     async fn release(&self, behind: Position) {
         match self.state.detection_cursor().await {
             Ok(detection) => {
-                let done = detection.min(self.events.cursor()).min(self.memory.known());
+                let done = detection.min(self.events.cursor()).min(self.memory.known()).min(self.ledger.get());
                 let crowded = self.journal.bytes() > self.roomy;
                 self.journal.release(if crowded { done } else { done.min(behind) });
             }

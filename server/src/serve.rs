@@ -17,6 +17,7 @@ use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
 use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
 use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
+use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -34,6 +35,7 @@ use crate::doors::Doors;
 use crate::health::Health;
 use crate::index::Indexer;
 use crate::indicators::Indicators;
+use crate::ledger::{Known, Ledger, LedgerMetrics, StoreSample};
 use crate::memory::MemoryFile;
 use crate::release::Keeper;
 use crate::reload::{Reloader, certificates_on_hangup, places_on_hangup};
@@ -43,6 +45,9 @@ use crate::rules::{Loaded, Rules, review};
 use crate::samples::Yara;
 use crate::terminal::{self, say};
 use crate::{secret, sources};
+
+/// The ledger's lines are kept this long, or as long as the events if that is longer.
+const LEDGER_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// File in the data directory with the token that sets up the first user, while there is none.
 const SETUP_FILE: &str = "setup.token";
@@ -174,23 +179,45 @@ impl Server {
             health,
             broken: canary::Keeper::metric(&self.registry)?,
         };
-        let indexer = Indexer::new(feed.clone(), self.events.clone(), self.config.store.commit_every, &self.registry)?;
+        let (sample, counted) = (StoreSample::default(), Known::default());
+        let commit_every = self.config.store.commit_every;
+        let indexer = Indexer::new(feed.clone(), self.events.clone(), commit_every, sample.clone(), &self.registry)?;
+        let retention = Duration::from_secs(u64::from(self.config.store.retention_days.get()) * 86_400);
+        let ledger = Ledger {
+            feed: feed.clone(),
+            state: self.state.clone(),
+            events: self.events.clone(),
+            sources: senders.clone(),
+            sample,
+            known: counted.clone(),
+            metrics: LedgerMetrics::new(&self.registry)?,
+            keep: retention.max(LEDGER_KEPT),
+            written: Mutex::default(),
+        };
         let handle = Handle::current();
         let detecting = thread("canh-detect", {
             let handle = handle.clone();
             move || detector.run(engine, &handle)
         })?;
-        let storing = thread("canh-store", move || indexer.run(&handle))?;
+        let storing = thread("canh-store", {
+            let handle = handle.clone();
+            move || indexer.run(&handle)
+        })?;
 
         // Doors stop first; what they took is then looked at and stored; the console stays until that is done.
         let stop = CancellationToken::new();
         let stop_rest = CancellationToken::new();
+        let counting = thread("canh-ledger", {
+            let stop = stop_rest.clone();
+            move || ledger.run(&handle, &stop)
+        })?;
         let keeper = Keeper {
             journal: self.journal.clone(),
             events: self.events.clone(),
             state: self.state.clone(),
             memory,
-            retention: Duration::from_secs(u64::from(self.config.store.retention_days.get()) * 86_400),
+            ledger: counted,
+            retention,
             roomy: ByteSize::new(self.config.journal.bytes_max.bytes() / 2),
         };
         let keeping = tokio::spawn({
@@ -259,6 +286,7 @@ impl Server {
         join(detecting).await;
         join(storing).await;
         stop_rest.cancel();
+        join(counting).await;
         let _ = tokio::join!(keeping, reporting, console, hunting);
         info!("everything that was received is stored; stopped");
         Ok(())

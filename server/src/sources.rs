@@ -84,7 +84,7 @@ fn kind(key: &SourceKey, door: Door) -> SourceKind {
         (_, Door::SyslogTcp | Door::SyslogUdp | Door::SyslogTls | Door::Relp | Door::RelpTls) => SourceKind::Syslog,
         (_, Door::Ndjson | Door::Samples | Door::Elasticsearch | Door::SplunkHec) => SourceKind::Http,
         (_, Door::Flow) => SourceKind::Flow,
-        (_, Door::Import | Door::Canary) => SourceKind::File,
+        (_, Door::Import | Door::Canary | Door::Ledger) => SourceKind::File,
     }
 }
 

@@ -234,6 +234,14 @@ catalogue! {
     RULE_DESCRIPTION = "rule.description", Text, "what the rule is for";
     RULE_REFERENCE = "rule.reference", Keyword, "where to read more about the rule";
 
+    // What the delivery ledger found missing.
+    LEDGER_SOURCE = "canh.ledger.source", Keyword, "sender that something is missing of, as in `canh.source`";
+    LEDGER_KIND = "canh.ledger.kind", Keyword, "`batches`, `journal`, `store`, `dropped` or `sequence`";
+    LEDGER_SPOOL = "canh.ledger.spool", Keyword, "spool of the agent whose batches are missing";
+    LEDGER_FIRST = "canh.ledger.first", Keyword, "first number or time of what is missing";
+    LEDGER_LAST = "canh.ledger.last", Keyword, "last number or time of what is missing";
+    LEDGER_MISSING = "canh.ledger.missing", Integer, "how many batches, records, events or messages";
+
     // Metrics. One event is one sample.
     METRIC_NAME = "canh.metric.name", Keyword, "name of the metric, OpenTelemetry semantic conventions";
     METRIC_VALUE = "canh.metric.value", Float, "value of the sample";

@@ -15,7 +15,7 @@ use super::samples::SampleSink;
 use crate::drops::{DropReason, Drops};
 use crate::envelope::{Door, Envelope};
 use crate::journal::{Appended, Journal, JournalError};
-use crate::sources::{Seen, SourceAbout, SourceKey, Sources};
+use crate::sources::{Noted, Seen, SourceAbout, SourceKey, Sources};
 use crate::token::TokenCheck;
 
 /// Label of a batch that came with the token of one source: the name of that token.
@@ -33,10 +33,9 @@ pub struct Intake {
     pub(super) sources: Arc<Sources>,
     /// Scans files, if there are rules for it.
     pub(super) samples: Option<Arc<dyn SampleSink>>,
-    pub(super) metrics: DoorMetrics,
+    pub(super) metrics: Arc<DoorMetrics>,
 }
 
-#[derive(Clone)]
 pub(super) struct DoorMetrics {
     batches: IntCounterVec,
     records: IntCounterVec,
@@ -82,6 +81,17 @@ impl DoorMetrics {
             flows: FlowMetrics::new(registry)?,
         })
     }
+
+    /// Counts a batch that the journal has.
+    fn kept(&self, door: Door, token: Option<&str>, records: u64, bytes: u64) {
+        let door = door.name();
+        if let Some(token) = token {
+            self.token_records.with_label_values(&[token, door]).inc_by(records);
+        }
+        self.batches.with_label_values(&[door]).inc();
+        self.records.with_label_values(&[door]).inc_by(records);
+        self.bytes.with_label_values(&[door]).inc_by(bytes);
+    }
 }
 
 impl Intake {
@@ -95,7 +105,7 @@ impl Intake {
         sources: Arc<Sources>,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
-        Ok(Self { journal, tokens, drops, sources, samples: None, metrics: DoorMetrics::new(registry)? })
+        Ok(Self { journal, tokens, drops, sources, samples: None, metrics: Arc::new(DoorMetrics::new(registry)?) })
     }
 
     /// The same way with somebody who scans files.
@@ -106,21 +116,42 @@ impl Intake {
 
     /// Journals a batch of one sender and notes it under that sender.
     pub(super) async fn append(&self, envelope: Envelope, records: u64) -> Result<Appended, JournalError> {
+        let source = source_key(&envelope);
+        self.append_of(source, envelope, records).await
+    }
+
+    /// Journals a batch whose senders the caller notes itself.
+    pub(super) async fn append_quietly(&self, envelope: Envelope, records: u64) -> Result<Appended, JournalError> {
+        self.append_of(None, envelope, records).await
+    }
+
+    async fn append_of(
+        &self,
+        source: Option<SourceKey>,
+        envelope: Envelope,
+        records: u64,
+    ) -> Result<Appended, JournalError> {
         let (door, peer, at) = (envelope.door, envelope.peer, envelope.received);
         let bytes = envelope.payload.len() as u64;
-        let key = source_key(&envelope);
-        let appended = self.append_quietly(envelope, records).await?;
-        if let Some(key) = key {
-            let mut seen = Seen::new(door, peer, at);
-            seen.batches = 1;
+        // Names of tokens come from the configuration, so there are few.
+        let token = envelope.labels.iter().find(|(name, _)| name == TOKEN_LABEL).map(|(_, token)| token.clone());
+        let (metrics, sources) = (self.metrics.clone(), self.sources.clone());
+        let kept = move |appended: &Appended| {
+            let mut seen = Seen { batches: 1, ..Seen::new(door, peer, at) };
             if appended.duplicate {
                 seen.duplicates = 1;
             } else {
+                metrics.kept(door, token.as_deref(), records, bytes);
                 (seen.records, seen.bytes) = (records, bytes);
             }
-            self.sources.add(key, &seen);
-        }
-        Ok(appended)
+            if let Some(source) = source {
+                if appended.duplicate {
+                    sources.note(source.name(), Noted::Duplicates, records);
+                }
+                sources.add(source, &seen);
+            }
+        };
+        self.journal.append_then(envelope, kept).await
     }
 
     /// Journals a batch of one sender, who waits meanwhile: a full or failing journal is asked again until `stop` fires.
@@ -152,24 +183,6 @@ impl Intake {
         self.sources.describe(&SourceKey::Named(door, name.clone()), about);
     }
 
-    /// Journals a batch whose senders the caller notes itself.
-    pub(super) async fn append_quietly(&self, envelope: Envelope, records: u64) -> Result<Appended, JournalError> {
-        let door = envelope.door.name();
-        let bytes = envelope.payload.len() as u64;
-        // Names of tokens come from the configuration, so there are few.
-        let token = envelope.labels.iter().find(|(name, _)| name == TOKEN_LABEL).map(|(_, token)| token.clone());
-        let appended = self.journal.append(envelope).await?;
-        if !appended.duplicate {
-            if let Some(token) = token {
-                self.metrics.token_records.with_label_values(&[token.as_str(), door]).inc_by(records);
-            }
-            self.metrics.batches.with_label_values(&[door]).inc();
-            self.metrics.records.with_label_values(&[door]).inc_by(records);
-            self.metrics.bytes.with_label_values(&[door]).inc_by(bytes);
-        }
-        Ok(appended)
-    }
-
     /// Counts records that could not be journaled and that nobody will send again.
     pub(super) fn lost(&self, door: Door, peer: Option<IpAddr>, error: &JournalError, records: u64) {
         self.dropped(door, peer, lost_reason(error), records);
@@ -188,15 +201,22 @@ impl Intake {
         reason: DropReason,
         records: u64,
     ) {
+        if records == 0 {
+            return;
+        }
         self.drops.add(door.name(), reason, records);
         let named = name.map(|name| SourceKey::Named(door, name.clone()));
-        if let Some(key) = named.or(peer.map(|address| SourceKey::Peer(door, address)))
-            && records > 0
-        {
-            let mut seen = Seen::new(door, peer, Timestamp::now());
-            seen.dropped = records;
-            self.sources.add(key, &seen);
+        let source = named.or(peer.map(|address| SourceKey::Peer(door, address)));
+        let name = source.as_ref().map_or_else(|| CompactString::const_new(door.name()), SourceKey::name);
+        self.sources.note(name, Noted::Dropped(reason), records);
+        if let Some(source) = source {
+            self.sources.add(source, &Seen { dropped: records, ..Seen::new(door, peer, Timestamp::now()) });
         }
+    }
+
+    /// Notes what a sender numbered and did not arrive.
+    pub(super) fn missed(&self, door: Door, peer: IpAddr, messages: u64) {
+        self.sources.note(SourceKey::Peer(door, peer).name(), Noted::Missed, messages);
     }
 
     /// Counts a body that came again and is in the journal already.

@@ -60,6 +60,8 @@ pub enum Door {
     Canary = 7,
     /// What was found in a file that was sent to be scanned.
     Samples = 8,
+    /// What the server's own delivery ledger found missing.
+    Ledger = 9,
     SyslogTls = 20,
     Relp = 21,
     RelpTls = 22,
@@ -72,7 +74,7 @@ pub enum Door {
 }
 
 impl Door {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Ndjson,
@@ -81,6 +83,7 @@ impl Door {
         Self::Import,
         Self::Canary,
         Self::Samples,
+        Self::Ledger,
         Self::SyslogTls,
         Self::Relp,
         Self::RelpTls,
@@ -100,6 +103,7 @@ impl Door {
             Self::Import => "import",
             Self::Canary => "canary",
             Self::Samples => "samples",
+            Self::Ledger => "ledger",
             Self::SyslogTls => "syslog_tls",
             Self::Relp => "relp",
             Self::RelpTls => "relp_tls",

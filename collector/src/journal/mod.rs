@@ -303,6 +303,17 @@ impl Journal {
     ///
     /// A caller that stops waiting does not know whether the batch was kept, as a sender whose connection breaks.
     pub async fn append(&self, envelope: Envelope) -> Result<Appended, JournalError> {
+        self.append_then(envelope, |_| ()).await
+    }
+
+    /// The same, and calls `kept` once the batch is durable, whether or not anybody still waits for the answer: that is
+    /// where what was received is counted. It runs on the thread that writes, so it must be quick, and it must not hold
+    /// the journal.
+    pub async fn append_then(
+        &self,
+        envelope: Envelope,
+        kept: impl FnOnce(&Appended) + Send + 'static,
+    ) -> Result<Appended, JournalError> {
         let queue = self.queue.lock().clone().ok_or(JournalError::Closed)?;
         let wanted = u32::try_from(envelope.encoded_len_max() / 1024 + 1).unwrap_or(u32::MAX).min(self.room_len);
         let room = self.room.clone().acquire_many_owned(wanted).await.map_err(|_| JournalError::Closed)?;
@@ -313,6 +324,7 @@ impl Journal {
             received: envelope.received,
             payload: envelope.payload,
             reply,
+            kept: Box::new(kept),
             _room: room,
         };
         queue.send(Request::Append(append)).await.map_err(|_| JournalError::Closed)?;

@@ -23,6 +23,14 @@ const GROUP_LEN_MAX: usize = 4_096;
 /// Less than this is not worth freeing while nothing more comes in.
 const RELEASE_BYTES_MIN: u64 = 1024 * 1024;
 
+/// A batch of the present group, and where it is, if it is new.
+struct Waiting {
+    reply: oneshot::Sender<Result<Appended, JournalError>>,
+    kept: Box<dyn FnOnce(&Appended) + Send>,
+    position: Option<Position>,
+    _room: OwnedSemaphorePermit,
+}
+
 /// What the writer is asked to do.
 pub(super) enum Request {
     Append(Append),
@@ -36,6 +44,8 @@ pub(super) struct Append {
     pub(super) agent: Option<AgentBatch>,
     pub(super) received: Timestamp,
     pub(super) reply: oneshot::Sender<Result<Appended, JournalError>>,
+    /// Told before the reply, and also when nobody waits for that any longer.
+    pub(super) kept: Box<dyn FnOnce(&Appended) + Send>,
     /// Room in the queue, given back once the batch is written.
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -43,6 +53,10 @@ pub(super) struct Append {
 impl Append {
     fn len(&self) -> usize {
         self.head.len() + self.payload.len()
+    }
+
+    fn waiting(self, position: Option<Position>) -> Waiting {
+        Waiting { reply: self.reply, kept: self.kept, position, _room: self._room }
     }
 }
 
@@ -97,7 +111,7 @@ impl Writer {
                 && self.seen.has(batch)
             {
                 metrics.duplicates.inc();
-                waiting.push((append.reply, None, append._room));
+                waiting.push(append.waiting(None));
                 continue;
             }
             match self.spool.append(&[&append.head, &append.payload]) {
@@ -108,7 +122,7 @@ impl Writer {
                     }
                     records += 1;
                     bytes += append.len() as u64;
-                    waiting.push((append.reply, Some(Position::new(sequence)), append._room));
+                    waiting.push(append.waiting(Some(Position::new(sequence))));
                 }
                 Err(error) => {
                     metrics.errors.inc();
@@ -130,8 +144,9 @@ impl Writer {
                 }
                 let durable = Position::new(durable);
                 self.shared.advance(durable);
-                for (reply, position, _room) in waiting {
+                for Waiting { reply, kept, position, _room } in waiting {
                     let appended = Appended { position: position.unwrap_or(durable), duplicate: position.is_none() };
+                    kept(&appended);
                     let _ = reply.send(Ok(appended)); // who does not wait any longer gets no answer
                 }
                 self.unsaved_len += bytes;
@@ -143,18 +158,14 @@ impl Writer {
         }
     }
 
-    fn fail(
-        &mut self,
-        error: SpoolError,
-        waiting: Vec<(oneshot::Sender<Result<Appended, JournalError>>, Option<Position>, OwnedSemaphorePermit)>,
-    ) {
+    fn fail(&mut self, error: SpoolError, waiting: Vec<Waiting>) {
         self.seen.roll_back();
         self.shared.metrics.errors.inc_by(waiting.len() as u64);
         let error = JournalError::from_spool(error);
         if !std::mem::replace(&mut self.failing, true) {
             error!(error = &error as &dyn std::error::Error, "journal cannot write; senders are told to try again");
         }
-        for (reply, ..) in waiting {
+        for Waiting { reply, .. } in waiting {
             let _ = reply.send(Err(error.clone()));
         }
     }

@@ -7,6 +7,7 @@
 mod account;
 mod alert;
 mod json;
+mod ledger;
 mod proof;
 mod row;
 mod rule;
@@ -25,8 +26,9 @@ use async_trait::async_trait;
 use canh_schema::{Finding, Position, RuleHash, RuleId, Timestamp};
 use canh_store::state::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertFilter, AlertId, AlertList, AlertRecord, ApiToken, ApiTokenId,
-    AuditEntry, DemoRun, FindingsPut, NewUser, Preferences, RuleHealth, RuleReview, RuleText, RulesOverview,
-    RulesStatus, SecretHash, Session, SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    AuditEntry, DemoRun, FindingsPut, LedgerPage, LedgerQuery, LedgerStart, LedgerUpdate, NewUser, Preferences,
+    RuleHealth, RuleReview, RuleText, RulesOverview, RulesStatus, SecretHash, Session, SourceRecord, SourceReport,
+    StateError, StateStore, User, UserId, UserState,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -298,6 +300,19 @@ impl StateStore for SqliteState {
 
     async fn demo_run(&self) -> Result<Option<DemoRun>, StateError> {
         self.read(|db| source::demo_run(db)).await
+    }
+
+    async fn put_ledger(&self, update: LedgerUpdate) -> Result<(), StateError> {
+        self.write(move |db| ledger::put(db, &update)).await
+    }
+
+    async fn ledger_start(&self) -> Result<LedgerStart, StateError> {
+        self.read(|db| ledger::start(db)).await
+    }
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<LedgerPage, StateError> {
+        let query = query.clone();
+        self.read(move |db| ledger::page(db, &query)).await
     }
 
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {

@@ -6,6 +6,7 @@
 mod account;
 mod alert;
 pub mod conformance;
+mod ledger;
 mod memory;
 mod rule;
 mod source;
@@ -21,6 +22,10 @@ pub use account::{
 pub use alert::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertEntity, AlertFilter, AlertFinding, AlertId, AlertList,
     AlertRecord, AlertStatus, AlertStatusKind, CloseReason, EntityKind, FindingsPut, HistoryEntry,
+};
+pub use ledger::{
+    GAPS_MAX, GapKind, LedgerCounter, LedgerCounts, LedgerGap, LedgerLine, LedgerMarks, LedgerPage, LedgerQuery,
+    LedgerSpool, LedgerStart, LedgerUpdate, StoreMark, hour_of,
 };
 pub use memory::MemoryState;
 pub use rule::{
@@ -182,6 +187,16 @@ pub trait StateStore: Send + Sync + 'static {
 
     /// `None` if it never was.
     async fn demo_run(&self) -> Result<Option<DemoRun>, StateError>;
+
+    // The delivery ledger.
+
+    /// Keeps what the ledger counted, and up to where, all or nothing.
+    async fn put_ledger(&self, update: LedgerUpdate) -> Result<(), StateError>;
+
+    /// Where the ledger goes on.
+    async fn ledger_start(&self) -> Result<LedgerStart, StateError>;
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<LedgerPage, StateError>;
 
     /// Replaces the list of loaded rules.
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError>;

@@ -185,6 +185,7 @@ impl Collect {
             }
             let lost = self.lost.entry(exporter).or_default();
             *lost += u64::from(count);
+            self.intake.missed(DOOR, exporter, u64::from(count));
             self.senders.entry(exporter).or_default().lost = Some(*lost);
         }
         let Some(protocol) = outcome.protocol else { return };

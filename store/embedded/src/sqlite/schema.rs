@@ -170,6 +170,58 @@ const STEPS: &[&str] = &[
         backtest_alerts_per_day REAL
     ) WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE ledger (
+        source TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        read INTEGER NOT NULL,
+        sent INTEGER NOT NULL,
+        batches INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        journaled INTEGER NOT NULL,
+        detected INTEGER NOT NULL,
+        stored INTEGER NOT NULL,
+        duplicates INTEGER NOT NULL,
+        missed INTEGER NOT NULL,
+        PRIMARY KEY (source, hour)
+    ) WITHOUT ROWID;
+    CREATE INDEX ledger_by_hour ON ledger (hour);
+    CREATE TABLE ledger_drops (
+        source TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        records INTEGER NOT NULL,
+        PRIMARY KEY (source, hour, reason)
+    ) WITHOUT ROWID;
+    CREATE TABLE ledger_gaps (
+        id INTEGER PRIMARY KEY,
+        source TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        spool TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        missing INTEGER NOT NULL,
+        noticed INTEGER NOT NULL,
+        raised INTEGER,
+        healed INTEGER
+    );
+    CREATE INDEX ledger_gaps_by_time ON ledger_gaps (noticed);
+    CREATE TABLE ledger_spools (source TEXT, spool INTEGER, highest INTEGER NOT NULL, PRIMARY KEY (source, spool))
+        WITHOUT ROWID;
+    CREATE TABLE ledger_counters (source TEXT, name TEXT, value REAL NOT NULL, PRIMARY KEY (source, name))
+        WITHOUT ROWID;
+    -- How far in the journal; one row.
+    CREATE TABLE ledger_marks (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        journaled INTEGER NOT NULL,
+        detected INTEGER NOT NULL,
+        stored INTEGER NOT NULL,
+        compared INTEGER,
+        compared_events INTEGER NOT NULL,
+        compared_oldest INTEGER NOT NULL
+    );
+",
 ];
 
 /// Refuses what is not ours, damaged or too new; brings the rest up to date.

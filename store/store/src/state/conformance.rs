@@ -1,5 +1,6 @@
 //! What every [`StateStore`] promises, as tests. A backend calls [`run`] from a test of its own.
 
+mod ledger;
 mod rules;
 
 use canh_schema::{
@@ -40,6 +41,9 @@ pub async fn run<S: StateStore>(open: impl AsyncFn() -> S) {
     senders_add_up(open().await).await;
     forged_senders_are_forgotten(open().await).await;
     senders_of_the_demo_are_known(open().await).await;
+    ledger::the_ledger_adds_up(open().await).await;
+    ledger::the_ledger_goes_on_where_it_was(open().await).await;
+    ledger::gaps_are_shown_once_told(open().await).await;
     rules::rules_are_listed_with_their_findings(open().await).await;
     rules::decisions_about_rules_are_kept(open().await).await;
     rules::texts_of_rules_are_kept_by_their_hash(open().await).await;

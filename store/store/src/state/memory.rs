@@ -1,5 +1,7 @@
 //! State that lives as long as the program: for tests, and as the plainest reading of what the seam promises.
 
+mod ledger;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -11,9 +13,10 @@ use parking_lot::Mutex;
 use super::{
     Alert, AlertChange, AlertCounts, AlertCursor, AlertEntity, AlertFilter, AlertFinding, AlertId, AlertList,
     AlertRecord, AlertStatus, ApiToken, ApiTokenId, AuditEntry, DemoRun, FINDING_IDS_PER_ALERT_MAX,
-    FINDINGS_PER_ALERT_MAX, FindingsPut, HistoryEntry, NewUser, OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth,
-    RuleRecord, RuleReview, RuleStatus, RuleText, RulesOverview, RulesStatus, SecretHash, Session, SourceKind,
-    SourceRecord, SourceReport, StateError, StateStore, User, UserId, UserState,
+    FINDINGS_PER_ALERT_MAX, FindingsPut, HistoryEntry, LedgerPage, LedgerQuery, LedgerStart, LedgerUpdate, NewUser,
+    OTHER_SOURCES_MAX, Preferences, RuleCount, RuleHealth, RuleRecord, RuleReview, RuleStatus, RuleText, RulesOverview,
+    RulesStatus, SecretHash, Session, SourceKind, SourceRecord, SourceReport, StateError, StateStore, User, UserId,
+    UserState,
 };
 
 /// [`StateStore`] in memory.
@@ -38,6 +41,7 @@ struct Inner {
     rule_counts: HashMap<RuleId, RuleCount>,
     sources: BTreeMap<CompactString, SourceRecord>,
     demo: Option<DemoRun>,
+    ledger: ledger::Ledger,
     rules: Option<RulesStatus>,
     rule_texts: HashMap<RuleHash, String>,
     rule_health: HashMap<RuleId, RuleHealth>,
@@ -391,6 +395,19 @@ impl StateStore for MemoryState {
 
     async fn demo_run(&self) -> Result<Option<DemoRun>, StateError> {
         Ok(self.inner.lock().demo)
+    }
+
+    async fn put_ledger(&self, update: LedgerUpdate) -> Result<(), StateError> {
+        self.inner.lock().ledger.put(update);
+        Ok(())
+    }
+
+    async fn ledger_start(&self) -> Result<LedgerStart, StateError> {
+        Ok(self.inner.lock().ledger.start())
+    }
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<LedgerPage, StateError> {
+        Ok(self.inner.lock().ledger.page(query))
     }
 
     async fn put_rules_status(&self, status: RulesStatus) -> Result<(), StateError> {

@@ -1,0 +1,268 @@
+//! The ledger against a journal that is only a list: whatever happens, its sums are those of the list.
+
+use canh_collector::{DropReason, Note, Noted};
+use canh_schema::TimeRange;
+use canh_schema::{AgentId, BatchId, BatchNumber, Event, EventBatch, EventClass, EventId, Position, Timestamp, field};
+use canh_store::state::{GapKind, LedgerGap, LedgerQuery, MemoryState, StateStore, StoreMark};
+use proptest::prelude::*;
+
+use super::book::Book;
+
+const AGENT: AgentId = AgentId::from_bytes([7; 16]);
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+/// A batch of `counts` events of each sender, received at `secs`.
+fn batch(position: u64, secs: i64, counts: &[(&str, usize)]) -> EventBatch {
+    let id = BatchId::from_journal(1, position);
+    let mut events = Vec::new();
+    for (source, count) in counts {
+        for _ in 0..*count {
+            let mut event = Event::new(EventId::new(id, 0), at(secs), bytes::Bytes::new());
+            event.set(field::CANH_SOURCE, *source);
+            events.push(event);
+        }
+    }
+    EventBatch { bytes: 10, ..EventBatch::new(Position::new(position), events) }
+}
+
+fn numbered(position: u64, sequence: u64) -> EventBatch {
+    let number = Some(BatchNumber { agent: AGENT, spool: 255, sequence });
+    EventBatch { number, ..batch(position, 100, &[("agent", 1)]) }
+}
+
+/// A book whose journal begins at 1, and what it has been shown.
+struct Shown {
+    book: Book,
+    last: Position,
+}
+
+fn fresh() -> Shown {
+    Shown { book: Book::new(Default::default(), Position::START), last: Position::START }
+}
+
+impl Shown {
+    fn show(&mut self, batch: &EventBatch, now: i64) {
+        self.book.count(batch, self.last, at(now));
+        self.last = batch.position;
+    }
+}
+
+/// Kind, first, last, missing, healed.
+type Short = (GapKind, i64, i64, u64, bool);
+
+fn short(gap: &LedgerGap) -> Short {
+    (gap.kind, gap.first, gap.last, gap.missing, gap.healed.is_some())
+}
+
+/// The batches of an agent come in this order, one a second; what is told after a minute.
+#[track_caller]
+fn check_numbers(sequences: &[u64], told: &[(i64, i64, u64)]) {
+    let mut shown = fresh();
+    for (place, sequence) in (1..).zip(sequences) {
+        shown.show(&numbered(place, *sequence), 0);
+    }
+    let due: Vec<_> = shown.book.gaps.due(at(60)).iter().map(|gap| (gap.first, gap.last, gap.missing)).collect();
+    assert_eq!(due, told, "order: {sequences:?}");
+    assert_eq!(shown.book.gaps.due(at(10)), [], "nothing is told before it was waited for");
+}
+
+#[test]
+fn numbers_that_never_come_are_told_with_their_range() {
+    check_numbers(&[1, 2, 3], &[]);
+    check_numbers(&[5, 6], &[]);
+    check_numbers(&[1, 3], &[(2, 2, 1)]);
+    check_numbers(&[1, 10, 12], &[(2, 9, 8), (11, 11, 1)]);
+    check_numbers(&[1, 3, 2], &[]);
+    check_numbers(&[1, 6, 2, 5], &[(3, 4, 2)]);
+    check_numbers(&[1, 6, 4], &[(2, 3, 2), (5, 5, 1)]);
+    check_numbers(&[1, 6, 4, 3, 2, 5], &[]);
+}
+
+#[test]
+fn a_gap_that_was_told_is_crossed_out_when_it_is_filled() {
+    let mut shown = fresh();
+    shown.show(&numbered(1, 1), 0);
+    shown.show(&numbered(2, 3), 0);
+    let id = shown.book.gaps.due(at(60))[0].id;
+    shown.book.gaps.told(id, at(60));
+    assert_eq!(shown.book.gaps.due(at(90)), []);
+    shown.show(&numbered(3, 2), 90);
+    let update = shown.book.take_update();
+    assert_eq!(update.gaps.iter().map(short).collect::<Vec<_>>(), [(GapKind::Batches, 2, 2, 0, true)]);
+}
+
+#[test]
+fn a_flood_of_gaps_is_bounded() {
+    let mut shown = fresh();
+    for place in 1..=2_000 {
+        shown.show(&numbered(place, place * 2), 0);
+    }
+    let due = shown.book.gaps.due(at(60));
+    assert_eq!(due.len(), 256);
+    assert_eq!(due.iter().map(|gap| gap.missing).sum::<u64>(), 1_999);
+}
+
+#[test]
+fn records_of_the_journal_that_cannot_be_read_are_told() {
+    let mut shown = fresh();
+    shown.show(&batch(1, 0, &[("a", 1)]), 0);
+    shown.show(&batch(5, 0, &[("a", 1)]), 0);
+    shown.show(&EventBatch::unreadable(Position::new(6)), 0);
+    let due: Vec<_> = shown.book.gaps.due(at(6)).iter().map(short).collect();
+    assert_eq!(due, [(GapKind::Journal, 2, 4, 3, false), (GapKind::Journal, 6, 6, 1, false)]);
+}
+
+/// The store had `before` events at position 1, and has `after` at position 3; batches 2 and 3 have three events.
+#[track_caller]
+fn check_store(before: u64, after: u64, oldest: i64, told: Option<(&str, u64)>) {
+    let mut shown = fresh();
+    shown.show(&batch(1, 0, &[("a", 7)]), 0);
+    shown.book.compare(StoreMark { position: Position::new(1), events: before, oldest: 5 }, at(0));
+    // The store is ahead of the ledger for a moment.
+    shown.book.compare(StoreMark { position: Position::new(3), events: after, oldest }, at(0));
+    shown.show(&batch(2, 0, &[("a", 1), ("b", 1)]), 0);
+    shown.show(&batch(3, 0, &[("a", 1)]), 0);
+    shown.book.compare(StoreMark { position: Position::new(3), events: 0, oldest: 9 }, at(0));
+    let due = shown.book.gaps.due(at(6));
+    let found = due.iter().map(|gap| (gap.reason.as_str(), gap.missing)).next();
+    assert_eq!(found, told, "{before} then {after}");
+    if let Some(gap) = due.first() {
+        assert_eq!((gap.kind, gap.first, gap.last), (GapKind::Store, 2, 3));
+    }
+    assert_eq!(shown.book.marks().compared.map(|mark| mark.events), Some(after));
+}
+
+#[test]
+fn the_store_is_compared_with_the_journal() {
+    check_store(7, 10, 5, None);
+    check_store(7, 8, 5, Some(("", 2)));
+    check_store(7, 11, 5, Some(("doubled", 1)));
+    check_store(7, 4, 6, None); // the oldest events were deleted meanwhile
+}
+
+#[test]
+fn losses_of_an_hour_are_one_gap() {
+    let mut book = fresh().book;
+    let note = |noted, records| Note { source: "syslog_udp".into(), noted, records };
+    book.note(note(Noted::Dropped(DropReason::KernelBuffer), 5), at(10));
+    book.note(note(Noted::Dropped(DropReason::KernelBuffer), 2), at(12));
+    book.note(note(Noted::Dropped(DropReason::Truncated), 9), at(12));
+    book.note(note(Noted::Duplicates, 3), at(12));
+    book.note(note(Noted::Missed, 4), at(3_700));
+    let second = 1_000_000_000;
+    let due: Vec<_> = book.gaps.due(at(3_706)).iter().map(short).collect();
+    let kernel = (GapKind::Dropped, 10 * second, 12 * second, 7, false);
+    assert_eq!(due, [kernel, (GapKind::Sequence, 3_700 * second, 3_700 * second, 4, false)]);
+    let mut lines = book.take_update().lines;
+    lines.sort_by_key(|line| line.hour);
+    assert_eq!(lines[0].dropped, [("kernel_buffer".into(), 7), ("truncated".into(), 9)]);
+    assert_eq!((lines[0].counts.duplicates, lines[1].counts.missed), (3, 4));
+}
+
+#[test]
+fn what_an_agent_counts_itself_is_the_growth_of_its_counters() {
+    let report = |position, sequence, name: &str, value: f64| {
+        let mut batch = numbered(position, sequence);
+        let event = &mut batch.events[0];
+        event.class = EventClass::Metric;
+        event.set(field::METRIC_NAME, name);
+        event.set(field::METRIC_VALUE, value);
+        event.attrs.push(("stage".into(), "spool".into()));
+        event.attrs.push(("reason".into(), "damaged".into()));
+        batch
+    };
+    let counts = |first: u64, values: &[f64]| {
+        let mut shown = fresh();
+        for (place, value) in (1_u64..).zip(values) {
+            shown.show(&report(place, first + place - 1, "canh_agent_read_total", *value), 0);
+        }
+        shown.book.take_update().lines[0].counts.read
+    };
+    assert_eq!(counts(1, &[10.0, 15.0]), 15);
+    assert_eq!(counts(1, &[10.0, 15.0, 3.0]), 18, "the agent began again");
+    assert_eq!(counts(8, &[10.0, 15.0]), 5, "what an agent counted before it came is not known");
+    let mut shown = fresh();
+    shown.show(&report(1, 1, "canh_agent_dropped_total", 4.0), 0);
+    assert_eq!(shown.book.take_update().lines[0].dropped, [("agent.spool.damaged".into(), 4)]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Show,
+    Detect(u64),
+    Store(u64),
+    Write,
+    /// What was not written is gone.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Show),
+        2 => (0..40_u64).prop_map(Step::Detect),
+        2 => (0..40_u64).prop_map(Step::Store),
+        2 => Just(Step::Write),
+        1 => Just(Step::Crash),
+    ]
+}
+
+proptest! {
+    /// Whatever is done in whatever order, in the end every event is counted once at every stage.
+    #[test]
+    fn a_restart_neither_loses_nor_doubles(
+        steps in prop::collection::vec(step(), 0..80),
+        sizes in prop::collection::vec((0..4_usize, 0..3_usize), 1..40),
+    ) {
+        let journal: Vec<EventBatch> = (1..)
+            .zip(&sizes)
+            .map(|(position, (a, b))| batch(position, 3_000 + position as i64 * 60, &[("a", *a), ("b", *b)]))
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let state = MemoryState::new();
+        let (mut detected, mut stored) = (0, 0);
+        let open = || {
+            let start = runtime.block_on(state.ledger_start()).unwrap();
+            let book = Book::new(start, Position::START);
+            let last = book.marks().oldest();
+            Shown { book, last }
+        };
+        let mut shown = open();
+        let end = journal.len() as u64;
+        let finish = [Step::Detect(end), Step::Store(end), Step::Write];
+        let all = steps.into_iter().chain(std::iter::repeat_n(Step::Show, journal.len())).chain(finish);
+        for step in all {
+            match step {
+                Step::Show => if let Some(batch) = journal.get(shown.last.get() as usize) {
+                    shown.show(batch, 0);
+                },
+                Step::Detect(to) => {
+                    detected = to.min(end).max(detected);
+                    shown.book.detected(Position::new(detected));
+                }
+                Step::Store(to) => {
+                    stored = to.min(end).max(stored);
+                    shown.book.stored(Position::new(stored));
+                    let events = journal[..stored as usize].iter().map(|batch| batch.events.len() as u64).sum();
+                    shown.book.compare(StoreMark { position: Position::new(stored), events, oldest: 0 }, at(0));
+                }
+                Step::Write => runtime.block_on(state.put_ledger(shown.book.take_update())).unwrap(),
+                Step::Crash => shown = open(),
+            }
+        }
+        prop_assert_eq!(shown.book.gaps.due(at(1_000_000)), []);
+        for source in ["a", "b"] {
+            let query = LedgerQuery { range: TimeRange::ALL, source: Some(source.into()) };
+            let lines = runtime.block_on(state.ledger(&query)).unwrap().lines;
+            for hour in [0, 3_600] {
+                let inside = |event: &&Event| canh_store::state::hour_of(event.received) == at(hour);
+                let of_source = |event: &&Event| event.get(field::CANH_SOURCE).and_then(|v| v.as_str()) == Some(source);
+                let expected = journal.iter().flat_map(|b| &b.events).filter(inside).filter(of_source).count() as u64;
+                let line = lines.iter().find(|line| line.hour == at(hour)).map(|line| line.counts).unwrap_or_default();
+                prop_assert_eq!((line.journaled, line.detected, line.stored), (expected, expected, expected));
+            }
+        }
+    }
+}
