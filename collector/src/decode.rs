@@ -9,7 +9,7 @@ use bytes::Bytes;
 use canh_schema::{BatchId, ByteSize, Event, EventBatch, EventId, IssueKind, Position, Value, field, field_by_name};
 use compact_str::{CompactString, ToCompactString, format_compact};
 
-use crate::envelope::{Cut, Envelope, Framing, Record};
+use crate::envelope::{Cut, Door, Envelope, Framing, Record};
 use crate::format::{
     self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, otlp, splunk_hec,
 };
@@ -64,7 +64,9 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
     auditd::join(&mut decoder.events);
     slapd::join(&mut decoder.events);
     let bytes = envelope.payload.len() as u64;
-    EventBatch { number: envelope.agent, bytes, ..EventBatch::new(position, decoder.events) }
+    // What imports a file numbers its batches too, but takes room for more numbers than it needs.
+    let number = envelope.agent.filter(|_| envelope.door != Door::Ndjson);
+    EventBatch { number, bytes, ..EventBatch::new(position, decoder.events) }
 }
 
 /// The batch that is being decoded.

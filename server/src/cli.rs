@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Hunt(HuntArgs),
     /// Follow events as they arrive
     Tail(TailArgs),
+    /// Show what each sender sent and what became of it; ends with 1 if something is missing
+    Ledger(LedgerArgs),
     /// Work with detection rules
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -175,6 +177,30 @@ pub(crate) struct TailArgs {
     /// End after this many events
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  canh ledger --since 7d\n  canh ledger --source syslog_udp:192.0.2.1 --json | jq '.lines[].stored'"
+)]
+pub(crate) struct LedgerArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// How far back, for example 1h, 24h or 7d; whole hours are counted
+    #[arg(long, value_name = "TIME", default_value = "24h", conflicts_with_all = ["from", "to"])]
+    pub(crate) since: String,
+    /// First moment, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Last moment, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// One sender hour by hour, as in `canh.source`
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+    /// The whole answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@ mod canary;
 mod cli;
 mod client;
 mod config;
+mod deliveries;
 mod demo;
 mod detect;
 mod doctor;
@@ -68,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => return Ok(verdict(import::run(&args)?)),
         Command::Hunt(args) => hunt::hunt(&args)?,
         Command::Tail(args) => hunt::tail(&args)?,
+        Command::Ledger(args) => return Ok(verdict(deliveries::run(&args)?)),
         Command::Rules(RulesCommand::Check { paths, pipelines }) => {
             return Ok(verdict(rules::check(&paths, &pipelines.paths)?));
         }

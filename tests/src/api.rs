@@ -79,11 +79,26 @@ impl Api {
 
     /// POST to any address with the token given.
     pub fn post(&self, url: &str, token: &str, content_type: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
-        let request = self
+        self.post_with(&[], url, token, content_type, body)
+    }
+
+    /// The same with more headers.
+    pub fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        url: &str,
+        token: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> anyhow::Result<(u16, String)> {
+        let mut request = self
             .agent
             .post(url)
             .header("content-type", content_type)
             .header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let response = request.send(body)?;
         let status = response.status().as_u16();
         let mut text = String::new();

@@ -54,7 +54,7 @@ impl BatchNumber {
 pub struct EventBatch {
     pub position: Position,
     pub events: Vec<Event>,
-    /// The number that the sender gave the batch, if it is one of our agents.
+    /// The number that the sender gave the batch, if it is one of our agents: they come without a gap.
     pub number: Option<BatchNumber>,
     /// Bytes of payload, as received.
     pub bytes: u64,

@@ -4,6 +4,7 @@ mod agents;
 mod alerts;
 mod backtest;
 mod events;
+mod ledger;
 mod overview;
 mod preferences;
 mod rules;
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(tail::routes())
         .merge(alerts::routes())
         .merge(agents::routes())
+        .merge(ledger::routes())
         .merge(rules::routes())
         .merge(backtest::routes())
 }

@@ -6,6 +6,7 @@ pub(crate) mod agent;
 pub(crate) mod alert;
 pub(crate) mod event;
 pub(crate) mod explain;
+pub(crate) mod ledger;
 pub(crate) mod overview;
 pub(crate) mod rule;
 pub(crate) mod session;

@@ -37,18 +37,9 @@ struct Line<'a> {
     missing: u64,
 }
 
-/// The range as people read it: numbers, or times.
-pub(super) fn range(gap: &LedgerGap) -> (CompactString, CompactString) {
-    let shown = |number: i64| match gap.kind.is_span() {
-        true => Timestamp::from_nanos(number).to_compact_string(),
-        false => number.to_compact_string(),
-    };
-    (shown(gap.first), shown(gap.last))
-}
-
 /// One JSON line, without its end. `host` is the machine that sends, if that is known.
 pub(super) fn line(gap: &LedgerGap, host: Option<&str>, now: Timestamp) -> serde_json::Result<Vec<u8>> {
-    let (first, last) = range(gap);
+    let (first, last) = gap.range_texts();
     serde_json::to_vec(&Line {
         _product: "canh",
         _service: "ledger",
@@ -106,7 +97,7 @@ mod tests {
         let line = line(&gap, Some("gw"), Timestamp::default()).expect("JSON");
         let line: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(line["message"], expected);
-        assert_eq!(line["canh.ledger.first"], range(&gap).0.as_str());
+        assert_eq!(line["canh.ledger.first"], gap.range_texts().0.as_str());
     }
 
     #[test]

@@ -141,13 +141,15 @@ impl Ledger {
         loop {
             let start = handle.block_on(async {
                 let start = self.state.ledger_start().await?;
-                // The first time the ledger begins where nobody can have lost anything yet: with what is to be done.
+                // The first time the ledger begins with what is still to be done. That is written at once: were the
+                // server killed now, it would begin later the next time.
                 let first = self.state.detection_cursor().await?.min(self.events.cursor());
-                Ok::<_, StateError>((start, first))
+                let mut book = Book::new(start, first);
+                self.state.put_ledger(book.take_update()).await?;
+                Ok::<_, StateError>(book)
             });
             match start {
-                Ok((start, first)) => {
-                    let book = Book::new(start, first);
+                Ok(book) => {
                     self.known.0.store(book.marks().oldest().get(), Ordering::Release);
                     return Some(book);
                 }
@@ -199,7 +201,8 @@ impl Ledger {
                 return true;
             }
         };
-        let envelope = Envelope::new(Door::Ledger, now, Framing::NdJson, Bytes::from(line));
+        let mut envelope = Envelope::new(Door::Ledger, now, Framing::NdJson, Bytes::from(line));
+        envelope.format = Some("json".into());
         let journal = self.feed.journal().clone();
         let told = handle.block_on(async move { journal.append(envelope).await });
         if told.is_ok() {

@@ -127,6 +127,27 @@ fn what_was_acknowledged_is_found_exactly_once_after_fifty_kills() -> anyhow::Re
     for (number, count) in &from_http {
         assert!(*number < sent && *count == 1, "number {number} sent over HTTP is stored {count} times");
     }
+    // The ledger counted it through all the kills, and says the same as the store.
+    let ledger = |name: &str| -> anyhow::Result<Vec<(String, u64)>> {
+        let page = api.get("/api/v1/ledger", &[])?;
+        let lines = page["lines"].as_array().cloned().unwrap_or_default();
+        Ok(lines
+            .iter()
+            .map(|line| (line["source"].as_str().unwrap_or_default().to_owned(), line[name].as_u64().unwrap_or(0)))
+            .collect())
+    };
+    wait_until("the ledger to be complete", Duration::from_secs(30), || {
+        let (journaled, stored, detected) = (ledger("journaled")?, ledger("stored")?, ledger("detected")?);
+        Ok(journaled == stored && journaled == detected)
+    })?;
+    let counted = ledger("stored")?;
+    assert!(counted.len() >= 2, "an agent and an HTTP sender: {counted:?}");
+    for (source, events) in &counted {
+        let held = api.count(&format!("canh.source:\"{source}\""))?;
+        assert_eq!(held, *events, "what the ledger says of {source} beside what the store holds");
+    }
+    let page = api.get("/api/v1/ledger", &[])?;
+    assert_eq!(page["gaps"], serde_json::json!([]), "nothing that was acknowledged is missing");
     println!(
         "{} kills, {written} lines from the file, {} of {sent} acknowledged over HTTP: each exactly once",
         kills(),

@@ -10,6 +10,7 @@ mod foreign_doors;
 mod full_disk;
 mod import;
 mod indicators;
+mod ledger;
 mod memory;
 mod real_data;
 mod retro_hunt;

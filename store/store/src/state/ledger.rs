@@ -1,7 +1,7 @@
 //! The delivery ledger: what each sender sent, and what became of it, hour by hour.
 
 use canh_schema::{Position, TimeRange, Timestamp};
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString};
 
 /// Nanoseconds of one line.
 const HOUR: i64 = 3_600 * 1_000_000_000;
@@ -162,6 +162,17 @@ pub struct LedgerGap {
     pub raised: Option<Timestamp>,
     /// What was missing came after all.
     pub healed: Option<Timestamp>,
+}
+
+impl LedgerGap {
+    /// The range as people read it: numbers, or times.
+    pub fn range_texts(&self) -> (CompactString, CompactString) {
+        let shown = |number: i64| match self.kind.is_span() {
+            true => Timestamp::from_nanos(number).to_compact_string(),
+            false => number.to_compact_string(),
+        };
+        (shown(self.first), shown(self.last))
+    }
 }
 
 /// How far the ledger has counted in the journal.
