@@ -229,6 +229,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what each sender sent and what became of it, and lists what is missing with its exact range. */
+        get: operations["ledgerGet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -951,6 +968,108 @@ export interface components {
         };
         /** @enum {string} */
         LanguageTag: "vi" | "en";
+        LedgerDropped: {
+            /** @description `agent.` and stage and reason for what an agent dropped itself. */
+            reason: string;
+            /** Format: int64 */
+            records: number;
+        };
+        /** @enum {string} */
+        LedgerGapKind: "batches" | "journal" | "store" | "dropped" | "sequence";
+        LedgerGapView: {
+            /** @description The first that is missing: a number, or a time for `dropped` and `sequence`. */
+            first: string;
+            healed?: components["schemas"]["Time"] | null;
+            host?: string | null;
+            kind: components["schemas"]["LedgerGapKind"];
+            last: string;
+            /** Format: int64 */
+            missing: number;
+            noticed: components["schemas"]["Time"];
+            /** @description Why, if that is known. */
+            reason?: string;
+            source: string;
+            /** @description Spool of the agent, if batches are missing. */
+            spool?: string;
+        };
+        /** @description One sender in one hour, or in all hours of the range. Counts are of events unless said otherwise. */
+        LedgerLineView: {
+            /** Format: int64 */
+            batches: number;
+            /**
+             * Format: int64
+             * @description Bytes of payload in the journal.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Looked at by the rules.
+             */
+            detected: number;
+            dropped: components["schemas"]["LedgerDropped"][];
+            /**
+             * Format: int64
+             * @description Came again; acknowledged and not kept twice.
+             */
+            duplicates: number;
+            host?: string | null;
+            /** @description Beginning of the first hour. */
+            hour: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description In the journal, on disk.
+             */
+            journaled: number;
+            /**
+             * Format: int64
+             * @description Messages that did not come, by the sender's own numbering. An estimate.
+             */
+            missed: number;
+            /**
+             * Format: int64
+             * @description Records that the agent read, by its own last report; absent for others.
+             */
+            read?: number | null;
+            /**
+             * Format: int64
+             * @description What came here: journaled, duplicates and dropped together.
+             */
+            received: number;
+            /**
+             * Format: int64
+             * @description Records that the agent has an acknowledgement for, by its own last report; absent for others.
+             */
+            sent?: number | null;
+            /** @description Agent id, or door and address of the sender; the name of a door where the sender is not known. */
+            source: string;
+            state: components["schemas"]["LedgerState"];
+            /**
+             * Format: int64
+             * @description In the store.
+             */
+            stored: number;
+        };
+        /** @enum {string} */
+        LedgerState: "gap" | "waiting" | "complete";
+        /** @description Deliveries of a time. */
+        LedgerView: {
+            from: components["schemas"]["Time"];
+            /** @description What is missing, the newest first. */
+            gaps: components["schemas"]["LedgerGapView"][];
+            /**
+             * Format: int64
+             * @description Gaps that are too many to be listed.
+             */
+            gaps_left: number;
+            /** @description All senders, those first of which something is missing; or the hours of one sender, the newest first. */
+            lines: components["schemas"]["LedgerLineView"][];
+            /**
+             * Format: int64
+             * @description How far in the journal has been counted.
+             */
+            position: number;
+            to: components["schemas"]["Time"];
+        };
         LevelCount: {
             /** Format: int64 */
             count: number;
@@ -1650,6 +1769,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FieldCatalogue"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiErrorBody"];
+                };
+            };
+        };
+    };
+    ledgerGet: {
+        parameters: {
+            query?: {
+                /** @description From the beginning of the hour of this time; a day ago without it. */
+                from?: components["schemas"]["Time"];
+                /** @description Until this time; now without it. */
+                to?: components["schemas"]["Time"];
+                /** @description One sender, hour by hour; without it all senders with their sums. */
+                source?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerView"];
                 };
             };
             "4XX": {

@@ -13,6 +13,7 @@ import {
 
 import { sessionQuery } from '~/api/session'
 import { readAlertSearch, shortAlertSearch, type AlertSearch, type AlertSearchInput } from '~/features/alerts/filter'
+import { type DeliverySearch, type DeliverySearchInput, readDeliverySearch, shortDeliverySearch } from '~/features/deliveries/filter'
 import { readHuntSearch, shortHuntSearch, type HuntSearch, type HuntSearchInput } from '~/features/hunt/filter'
 import { readRuleSearch, type RuleSearch, type RuleSearchInput } from '~/features/rules/filter'
 import { type NameSearch, type NameSearchInput, readNameSearch } from '~/url/name'
@@ -107,6 +108,16 @@ const agents = createRoute({
   component: lazyRouteComponent(() => import('~/features/agents/AgentsPage'), 'AgentsPage'),
 })
 
+const deliveries = createRoute({
+  getParentRoute: () => app,
+  path: '/deliveries',
+  validateSearch: (search: DeliverySearchInput): DeliverySearch => readDeliverySearch({ ...search }),
+  search: {
+    middlewares: [({ search, next }) => shortDeliverySearch(readDeliverySearch({ ...next(search) })) as DeliverySearch],
+  },
+  component: lazyRouteComponent(() => import('~/features/deliveries/DeliveriesPage'), 'DeliveriesPage'),
+})
+
 const rules = createRoute({
   getParentRoute: () => app,
   path: '/rules',
@@ -123,7 +134,7 @@ const rule = createRoute({
 const routeTree = root.addChildren([
   login,
   setup,
-  app.addChildren([overview, hunt, alerts, alert, agents, rules, rule]),
+  app.addChildren([overview, hunt, alerts, alert, agents, deliveries, rules, rule]),
 ])
 
 export function createAppRouter(queryClient: QueryClient, history?: RouterHistory) {
