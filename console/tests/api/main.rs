@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod description;
 mod events;
+mod ledger;
 mod machines;
 mod sign_in;
 mod support;

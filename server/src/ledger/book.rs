@@ -160,7 +160,7 @@ impl Book {
         let grown = match before {
             Some(before) if value >= before => value - before,
             // The agent began again, or is new here; of an old one it is not known what was counted before.
-            None if !self.gaps.from_its_beginning(source) => 0.0,
+            None if !self.gaps.is_from_its_beginning(source) => 0.0,
             _ => value,
         };
         let grown = grown as u64;
@@ -210,6 +210,9 @@ impl Book {
             return; // counted later
         }
         self.sample = None;
+        if self.marks.compared.is_none() && sample.position < self.marks.oldest() {
+            return; // what came after it is forgotten already, so it is no place to begin
+        }
         let before = self.marks.compared.unwrap_or(sample);
         if sample.position < before.position {
             return; // a part of the store was put aside; it catches up from the journal

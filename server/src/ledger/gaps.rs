@@ -156,7 +156,7 @@ impl Gaps {
     }
 
     /// Whether the sender's very first batch was seen since the start.
-    pub(super) fn from_its_beginning(&self, source: &str) -> bool {
+    pub(super) fn is_from_its_beginning(&self, source: &str) -> bool {
         self.fresh.contains(source)
     }
 

@@ -210,6 +210,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever is done in whatever order, in the end every event is counted once at every stage.
     #[test]
     fn a_restart_neither_loses_nor_doubles(

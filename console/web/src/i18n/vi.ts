@@ -393,7 +393,7 @@ export const vi: Vietnamese = {
     read: 'Đã đọc tại nguồn',
     sent: 'Đã gửi',
     received: 'Đã nhận',
-    journaled: 'Đã ghi nhật ký',
+    journaled: 'Đã ghi',
     detected: 'Đã xét luật',
     stored: 'Đã lưu',
     duplicates: 'Gửi lại',

@@ -39,7 +39,7 @@ export function DeliveriesPage() {
   const close = () => set({ source: undefined })
   useShortcuts({ Escape: close })
 
-  const received = lines.reduce((sum, line) => sum + line.received, 0)
+  const received = lines.reduce((sum, line) => sum + line.received - line.duplicates, 0)
   const stored = lines.reduce((sum, line) => sum + line.stored, 0)
   return (
     <Page
@@ -84,7 +84,12 @@ export function DeliveriesPage() {
           >
             {() =>
               lines.length > 0 ? (
-                <DeliveryTable lines={lines} selected={search.source} onOpen={({ source }) => set({ source })} />
+                <DeliveryTable
+                  lines={lines}
+                  compact={search.source !== undefined}
+                  selected={search.source}
+                  onOpen={({ source }) => set({ source })}
+                />
               ) : (
                 <EmptyState title={t('deliveries.noneMatch')} />
               )

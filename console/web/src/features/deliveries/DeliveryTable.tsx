@@ -12,11 +12,13 @@ import { Lost, State } from './State'
 
 interface DeliveryTableProps {
   lines: Line[]
+  /** Only what matters most, for a table with details beside it. */
+  compact: boolean
   selected: string | undefined
   onOpen: (line: Line) => void
 }
 
-export function DeliveryTable({ lines, selected, onOpen }: DeliveryTableProps) {
+export function DeliveryTable({ lines, compact, selected, onOpen }: DeliveryTableProps) {
   const { t } = useTranslation()
   const reader = useReader()
   const columns = useMemo<Column<Line>[]>(() => {
@@ -36,7 +38,7 @@ export function DeliveryTable({ lines, selected, onOpen }: DeliveryTableProps) {
       },
       track: 'minmax(104px, 1fr)', min: 104, align: 'right' as const,
     })
-    return [
+    const all: Column<Line>[] = [
       {
         id: 'state',
         header: t('deliveries.status'),
@@ -63,7 +65,8 @@ export function DeliveryTable({ lines, selected, onOpen }: DeliveryTableProps) {
         track: 'minmax(150px, 2fr)', min: 150,
       },
     ]
-  }, [reader, t])
+    return compact ? all.filter(({ id }) => COMPACT.includes(id)) : all
+  }, [compact, reader, t])
   return (
     <DataTable
       label={t('deliveries.title')}
@@ -79,6 +82,8 @@ export function DeliveryTable({ lines, selected, onOpen }: DeliveryTableProps) {
     />
   )
 }
+
+const COMPACT = ['state', 'source', 'received', 'stored']
 
 function Name({ line }: { line: Line }) {
   return (

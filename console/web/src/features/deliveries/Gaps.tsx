@@ -32,19 +32,19 @@ function GapItem({ gap }: { gap: Gap }) {
   return (
     <li className={styles.gap} data-healed={healed}>
       <Icon size={15} aria-hidden />
-      <span className={styles.gapText}>
+      <span className={styles.gapText} title={visibleText(gap.source)}>
         <strong>{visibleText(gap.host ?? gap.source)}</strong>{' '}
         {t(`deliveries.gap.${kind}`, { text: reader.count(gap.missing), count: gap.missing })}
         {gap.reason && kind === 'dropped' && <code className={styles.code}>{visibleText(gap.reason)}</code>}
       </span>
-      <span className={`${styles.small} canh-num`}>
-        {isTime ? <TimeText iso={gap.first} /> : gap.first}
-        {gap.first !== gap.last && <> – {isTime ? <TimeText iso={gap.last} /> : gap.last}</>}
-        {gap.spool && <> · {t('deliveries.spool', { text: gap.spool })}</>}
-      </span>
       <span className={styles.small}>
         {healed ? <>{t('deliveries.healed')} </> : null}
         <AgoText iso={gap.healed ?? gap.noticed} />
+      </span>
+      <span className={`${styles.small} ${styles.range} canh-num`}>
+        {isTime ? <TimeText iso={gap.first} /> : gap.first}
+        {gap.first !== gap.last && <> – {isTime ? <TimeText iso={gap.last} /> : gap.last}</>}
+        {gap.spool && <> · {t('deliveries.spool', { text: gap.spool })}</>}
       </span>
     </li>
   )

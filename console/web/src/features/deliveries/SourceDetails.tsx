@@ -14,7 +14,7 @@ import { AnchorLink } from '~/url/links'
 import styles from './deliveries.module.css'
 import type { DeliverySearch } from './filter'
 import { Gaps } from './Gaps'
-import { type Line, ledger } from './queries'
+import { ledger } from './queries'
 import { Lost, State } from './State'
 
 interface SourceDetailsProps {
@@ -71,7 +71,7 @@ export function SourceDetails({ source, span, onDismiss }: SourceDetailsProps) {
                       </td>
                       {COUNTS.map((name) => (
                         <td key={name} className={`${styles.right} canh-num`}>
-                          {countOf(line, name, reader.count)}
+                          {reader.count(line[name])}
                         </td>
                       ))}
                       <td>
@@ -90,9 +90,4 @@ export function SourceDetails({ source, span, onDismiss }: SourceDetailsProps) {
 }
 
 const HUNT_FROM = { h1: 'now-1h', h24: 'now-24h', d7: 'now-7d', d30: 'now-30d' } as const
-const COUNTS = ['read', 'received', 'journaled', 'detected', 'stored', 'duplicates'] as const
-
-function countOf(line: Line, name: (typeof COUNTS)[number], write: (value: number) => string) {
-  const value = line[name]
-  return typeof value === 'number' ? write(value) : '–'
-}
+const COUNTS = ['received', 'journaled', 'detected', 'stored', 'duplicates'] as const
