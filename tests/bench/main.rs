@@ -7,10 +7,11 @@ mod peer;
 mod table;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use canh_tests::{Api, Server, ServerOptions, cpu_seconds, memory, wait_until, workspace};
+use canh_tests::{Api, Server, ServerOptions, cpu_seconds, memory, thread_seconds, wait_until, workspace};
 
 use crate::load::Load;
 use crate::table::{Row, Table};
@@ -18,6 +19,8 @@ use crate::table::{Row, Table};
 /// Events of one round, unless `--events N` says otherwise.
 const EVENTS: usize = 300_000;
 const ROUNDS: usize = 3;
+/// Threads of the server that receive and journal: those of the runtime, and the journal's.
+const RECEIVING: [&str; 2] = ["canh", "canh-journal"];
 
 fn main() -> anyhow::Result<()> {
     let mut events = EVENTS;
@@ -42,8 +45,10 @@ fn main() -> anyhow::Result<()> {
         eprintln!("round {round}");
         let ours = canh(&load)?;
         table.add(&ours);
-        if let Some(rsyslog) = peer::rsyslog(&load)? {
-            table.add(&rsyslog);
+        for peer in &peer::PEERS {
+            if let Some(rows) = peer::run(peer, &load)? {
+                table.add(&rows);
+            }
         }
     }
     print!("{}", table.markdown());
@@ -60,6 +65,7 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     let (api, id) = (server.api()?, server.process.id());
     let idle = memory(id)?;
     let cpu_before = cpu_seconds(id)?;
+    let receiving_before = thread_seconds(id, &RECEIVING)?;
     let count = load.count as f64;
 
     let begin = Instant::now();
@@ -77,6 +83,7 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
     };
     let acked = until("everything to be journaled", "canh_door_records_total{door=\"syslog_tcp\"}", count)?;
     let cpu_acked = cpu_seconds(id)? - cpu_before;
+    let receiving = thread_seconds(id, &RECEIVING)? - receiving_before;
     let detected = until("everything to be looked at", "canh_detection_events_total", count)?;
     let mut searchable = Duration::ZERO;
     wait_until("everything to be searchable", Duration::from_secs(120), || {
@@ -111,11 +118,14 @@ fn canh(load: &Load) -> anyhow::Result<Vec<Row>> {
             "events/s",
             count / cpu_acked,
         ),
+        Row::new("the same, per CPU-second of the threads that receive and journal", "events/s", count / receiving),
         Row::new("syslog TCP to looked at by the rules", "events/s", count / detected.as_secs_f64()),
         Row::new("syslog TCP to searchable", "events/s", count / searchable.as_secs_f64()),
         Row::new("the same, per CPU-second of the server", "events/s", count / cpu_all),
         Row::new("planted attack to alert in the API, idle server", "ms", finding.as_secs_f64() * 1_000.0),
         Row::new("one message to searchable, idle server", "ms", searchable_one.as_secs_f64() * 1_000.0),
+        Row::new("JSON line over HTTP to its ack, half load, median", "ms", paced.ack_median * 1_000.0),
+        Row::new("JSON line over HTTP to its ack, half load, p99", "ms", paced.ack_p99 * 1_000.0),
         Row::new("receipt to stored finding, half load, median", "ms", paced.median * 1_000.0),
         Row::new("receipt to stored finding, half load, p99", "ms", paced.p99 * 1_000.0),
         Row::new("anonymous memory, idle", "MiB", mib(idle.anonymous)),
@@ -131,6 +141,9 @@ struct Paced {
     /// Seconds.
     median: f64,
     p99: f64,
+    /// From the sending of one JSON line over HTTP to the answer that it is on disk.
+    ack_median: f64,
+    ack_p99: f64,
 }
 
 impl Paced {
@@ -139,7 +152,16 @@ impl Paced {
     fn measure(server: &Server, load: &Load, per_second: f64) -> anyhow::Result<Self> {
         let api = server.api()?;
         let (before, findings) = (buckets(&api)?, api.metric("canh_detection_findings_total")?);
-        let markers = load.send_paced(server.ports.syslog_tcp, per_second, Self::SECONDS)?;
+        let stop = AtomicBool::new(false);
+        let (markers, mut acks) = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| acks(server, &stop));
+            let markers = load.send_paced(server.ports.syslog_tcp, per_second, Self::SECONDS);
+            stop.store(true, Ordering::Relaxed);
+            let acks = asking.join().map_err(|_| anyhow::anyhow!("the sender panicked"))?;
+            anyhow::Ok((markers?, acks?))
+        })?;
+        acks.sort_by(f64::total_cmp);
+        let at = |share: f64| acks.get((acks.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
         wait_until("the markers to be found", Duration::from_secs(60), || {
             Ok(api.metric("canh_detection_findings_total")? >= findings + f64::from(markers))
         })?;
@@ -148,8 +170,28 @@ impl Paced {
             .zip(before)
             .map(|((limit, after), (_, before))| (limit, after - before))
             .collect();
-        Ok(Self { median: quantile(&counts, 0.5), p99: quantile(&counts, 0.99) })
+        Ok(Self {
+            median: quantile(&counts, 0.5),
+            p99: quantile(&counts, 0.99),
+            ack_median: at(0.5),
+            ack_p99: at(0.99),
+        })
     }
+}
+
+/// One JSON line after the other over one connection, a hundred a second at most; how long each waited for its answer, in
+/// seconds.
+fn acks(server: &Server, stop: &AtomicBool) -> anyhow::Result<Vec<f64>> {
+    let (api, url, token) = (server.api()?, server.ndjson_url(), server.ingest_token()?);
+    let mut waited = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        let (status, answer) = api.post(&url, &token, "application/x-ndjson", b"{\"message\":\"canhack\"}\n")?;
+        anyhow::ensure!((200..300).contains(&status), "the line was answered {status}: {answer}");
+        waited.push(begin.elapsed().as_secs_f64());
+        std::thread::sleep(Duration::from_millis(10).saturating_sub(begin.elapsed()));
+    }
+    Ok(waited)
 }
 
 /// Upper limits of the histogram of findings, in seconds, and how many were at most that late.

@@ -8,7 +8,7 @@ mod process;
 mod server;
 
 pub use api::Api;
-pub use process::{Memory, Process, cpu_seconds, free_port, memory, program, wait_until};
+pub use process::{Memory, Process, cpu_seconds, free_port, memory, program, thread_seconds, wait_until};
 pub use server::{Ports, Server, ServerOptions};
 
 use std::path::PathBuf;

@@ -133,6 +133,20 @@ pub fn memory(pid: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident: kib("VmRSS:")?, anonymous: kib("RssAnon:")? })
 }
 
+/// Time on a processor of those threads of a process that have one of these names, in seconds. Source: proc(5), the
+/// first number of `schedstat`, in nanoseconds.
+pub fn thread_seconds(pid: u32, names: &[&str]) -> anyhow::Result<f64> {
+    let mut nanos = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        let read = |name: &str| fs::read_to_string(task.join(name)).unwrap_or_default(); // it may have ended
+        if names.contains(&read("comm").trim_end()) {
+            nanos += read("schedstat").split(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+        }
+    }
+    Ok(nanos / 1e9)
+}
+
 /// User and system time of a process in seconds. Source: proc_pid_stat(5), fields 14 and 15, in clock ticks.
 pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
