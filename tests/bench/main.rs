@@ -1,7 +1,9 @@
 //! `./dev bench`: what this machine does, and what a well-known peer does with the same input in the same run.
 //!
-//! Prints one Markdown table. Figures are medians of the rounds; nothing is asserted, because machines differ.
+//! Prints one Markdown table. With `--crash KILLS` it measures what is lost instead of how fast it goes.
+//! Figures are medians of the rounds; nothing is asserted, because machines differ.
 
+mod crash;
 mod load;
 mod peer;
 mod table;
@@ -25,14 +27,22 @@ const RECEIVING: [&str; 2] = ["canh", "canh-journal"];
 fn main() -> anyhow::Result<()> {
     let mut events = EVENTS;
     let mut rounds = ROUNDS;
+    let (mut kills, mut only) = (None, String::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || -> anyhow::Result<usize> { Ok(arguments.next().context("a number is missing")?.parse()?) };
         match argument.as_str() {
             "--events" => events = number()?,
             "--rounds" => rounds = number()?,
-            other => anyhow::bail!("unknown argument `{other}`; known are --events N and --rounds N"),
+            "--crash" => kills = Some(u32::try_from(number()?)?),
+            "--only" => only = arguments.next().context("a part of a name is missing")?,
+            other => anyhow::bail!(
+                "unknown argument `{other}`; known are --events N, --rounds N, --crash KILLS and, with that, --only RECEIVER"
+            ),
         }
+    }
+    if let Some(kills) = kills {
+        return crash::run(kills, &only);
     }
     let load = Load::syslog(events);
     eprintln!(

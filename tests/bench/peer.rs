@@ -73,6 +73,18 @@ action(type="omfile" file="{file}" asyncWriting="off" ioBufferSize="64k")
 
 /// Debian's package does not go beside rsyslog's, so it is unpacked and not installed.
 fn syslog_ng(dir: &Path, port: u16, file: &Path) -> anyhow::Result<Option<Command>> {
+    syslog_ng_with("", "", dir, port, file)
+}
+
+/// `framed` replaces octet counting by other options of the source; `option` is one of the file.
+pub(crate) fn syslog_ng_with(
+    framed: &str,
+    option: &str,
+    dir: &Path,
+    port: u16,
+    file: &Path,
+) -> anyhow::Result<Option<Command>> {
+    let driver = if framed.is_empty() { "syslog" } else { "network" };
     let root = peers().join("syslog-ng");
     let program = root.join("usr/sbin/syslog-ng");
     if !program.is_file() {
@@ -81,8 +93,8 @@ fn syslog_ng(dir: &Path, port: u16, file: &Path) -> anyhow::Result<Option<Comman
     let config = format!(
         r#"@version: 3.38
 options {{ keep-hostname(yes); stats-freq(0); threaded(yes); }};
-source s {{ syslog(transport("tcp") ip("127.0.0.1") port({port}) max-connections(10) log-iw-size(100000)); }};
-destination d {{ file("{}" log-fifo-size(200000)); }};
+source s {{ {driver}(transport("tcp") ip("127.0.0.1") port({port}) max-connections(10) log-iw-size(100000) {framed}); }};
+destination d {{ file("{}" log-fifo-size(200000) {option}); }};
 log {{ source(s); destination(d); flags(flow-control); }};
 "#,
         file.display()
