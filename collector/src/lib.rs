@@ -19,7 +19,7 @@ mod token;
 pub use collector::{Collector, CollectorError, CollectorParts, run};
 pub use config::{CollectorConfig, FeedConfig, SettingError, SourcesConfig};
 pub use decode::{DecodeSettings, decode};
-pub use door::samples::{Sample, SampleRefused, SampleSink, Scanned};
+pub use door::samples::{Sample, SampleOrigin, SampleRefused, SampleSink, Scanned};
 pub use door::tls::{Tls, TlsError, WARN_DAYS};
 pub use drops::{DropReason, Dropped, Drops};
 pub use envelope::{AgentBatch, Cut, Door, Envelope, EnvelopeError, Framing, Record, RecordList, Records};

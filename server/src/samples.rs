@@ -1,14 +1,15 @@
-//! Scans the files that are sent to the server. The result is a few ordinary log lines (product `canh`, service `yara`)
+//! Scans the files that are sent to the server, and remembers the results. The result is a few ordinary log lines (product `canh`, service `yara`)
 //! that the collector journals: they are searched, and Sigma rules make alerts of them, like any others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
-use canh_collector::{Sample, SampleRefused, SampleSink, Scanned};
+use canh_collector::{Sample, SampleOrigin, SampleRefused, SampleSink, Scanned};
+use canh_schema::Timestamp;
 use canh_yara::{Compiled, KeptFiles, RuleFiles, SampleInfo, ScanLimits, ScanReport, Scanner};
 use parking_lot::Mutex;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
@@ -17,9 +18,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use crate::samples::line::lines;
+use crate::samples::line::{Told, lines};
+use crate::samples::remembered::{Remembered, RuleSetKey};
 
 mod line;
+mod remembered;
 
 /// Files that wait for the scanner. When full, senders are told to come again.
 const QUEUE_LEN: usize = 4;
@@ -35,17 +38,33 @@ const STACK_LEN: usize = 8 << 20;
 pub(crate) struct Yara {
     paths: Arc<[PathBuf]>,
     /// Swapped when rules are loaded again; a scan that is under way keeps the ones that it began with.
-    scanner: Arc<RwLock<Arc<Scanner>>>,
+    in_force: Arc<RwLock<Arc<InForce>>>,
+    remembered: Arc<Remembered>,
     metrics: Metrics,
     /// The versions of rule files that compiled; only loading uses it.
     kept: Arc<Mutex<KeptFiles>>,
 }
+
+struct InForce {
+    scanner: Scanner,
+    key: RuleSetKey,
+}
+
+impl InForce {
+    fn new(compiled: Compiled) -> Self {
+        Self { key: RuleSetKey { hash: compiled.rules_hash, asked: compiled.asked }, scanner: compiled.scanner }
+    }
+}
+
+/// Directory in the data directory with the results of scans.
+const RESULTS_DIR: &str = "scanned";
 
 #[derive(Clone)]
 struct Metrics {
     rules: IntGaugeVec,
     samples: IntCounterVec,
     gaps: IntCounterVec,
+    offers: IntCounterVec,
     seconds: Histogram,
 }
 
@@ -55,17 +74,20 @@ impl Metrics {
         let samples =
             Opts::new("canh_yara_samples_total", "Files that were scanned, or refused because too many waited.");
         let gaps = Opts::new("canh_yara_gaps_total", "Files of which something was not looked at, by reason.");
+        let offers = Opts::new("canh_yara_offers_total", "Files that were offered by their hashes.");
         let buckets = vec![0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0];
         let seconds = HistogramOpts::new("canh_yara_scan_seconds", "Time for one file with everything inside it.");
         let this = Self {
             rules: IntGaugeVec::new(rules, &["state"])?,
             samples: IntCounterVec::new(samples, &["outcome"])?,
             gaps: IntCounterVec::new(gaps, &["reason"])?,
+            offers: IntCounterVec::new(offers, &["outcome"])?,
             seconds: Histogram::with_opts(seconds.buckets(buckets))?,
         };
         registry.register(Box::new(this.rules.clone()))?;
         registry.register(Box::new(this.samples.clone()))?;
         registry.register(Box::new(this.gaps.clone()))?;
+        registry.register(Box::new(this.offers.clone()))?;
         registry.register(Box::new(this.seconds.clone()))?;
         Ok(this)
     }
@@ -74,7 +96,7 @@ impl Metrics {
 impl Yara {
     /// Loads the rules below these paths; `None` without any path. Rules that do not load are logged and counted, and
     /// never stop the others.
-    pub(crate) async fn load(paths: &[PathBuf], registry: &Registry) -> anyhow::Result<Option<Self>> {
+    pub(crate) async fn load(paths: &[PathBuf], data: &Path, registry: &Registry) -> anyhow::Result<Option<Self>> {
         if paths.is_empty() {
             return Ok(None);
         }
@@ -83,8 +105,9 @@ impl Yara {
         let kept = Arc::new(Mutex::new(KeptFiles::default()));
         let compiled = compile(paths.clone(), kept.clone()).await.context("cannot load YARA rules")?;
         metrics.took(&compiled);
-        let scanner = Arc::new(RwLock::new(Arc::new(compiled.scanner)));
-        Ok(Some(Self { paths, scanner, metrics, kept }))
+        let in_force = Arc::new(RwLock::new(Arc::new(InForce::new(compiled))));
+        let remembered = Arc::new(Remembered::open(data.join(RESULTS_DIR)));
+        Ok(Some(Self { paths, in_force, remembered, metrics, kept }))
     }
 
     /// The way in for files, with a thread behind it that ends when the last sender has gone.
@@ -96,7 +119,23 @@ impl Yara {
             .stack_size(STACK_LEN)
             .spawn(move || worker.work(&waiting))
             .context("cannot start the thread `canh-yara`")?;
-        Ok(Arc::new(Sink { queue, metrics: self.metrics.clone() }))
+        Ok(Arc::new(Sink { queue, yara: self.clone() }))
+    }
+
+    fn in_force(&self) -> Arc<InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From here on files are scanned with these rules. What was scanned with others is asked for again.
+    fn replace(&self, compiled: Compiled) {
+        let new = Arc::new(InForce::new(compiled));
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *in_force, new);
+        let changed = before.key != in_force.key;
+        drop(in_force);
+        if changed {
+            self.remembered.clear();
+        }
     }
 
     /// Loads the rules again at each SIGHUP. Files go on being scanned with the old ones meanwhile.
@@ -106,7 +145,7 @@ impl Yara {
             match compile(self.paths.clone(), self.kept.clone()).await {
                 Ok(compiled) => {
                     self.metrics.took(&compiled);
-                    *self.scanner.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(compiled.scanner);
+                    self.replace(compiled);
                 }
                 Err(_) => error!("loading YARA rules failed; the old ones stay in force. Please report it"),
             }
@@ -119,23 +158,23 @@ impl Yara {
             if job.answer.is_closed() {
                 continue;
             }
-            let scanner = self.scanner.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let scanned = self.scan(&scanner, &job.sample);
+            let scanned = self.scan(&self.in_force(), &job.sample);
             let _ = job.answer.send(scanned);
         }
     }
 
-    fn scan(&self, scanner: &Scanner, sample: &Sample) -> Scanned {
+    fn scan(&self, rules: &InForce, sample: &Sample) -> Scanned {
         let begun = Instant::now();
         let limits = ScanLimits { time_max: TIME_MAX, rules_max: RULES_MAX, ..ScanLimits::default() };
-        let report = scanner.scan(&sample.bytes, &info_of(sample), &limits);
+        let report = rules.scanner.scan(&sample.bytes, &info_of(&sample.origin), &limits);
         self.metrics.seconds.observe(begun.elapsed().as_secs_f64());
         let outcome = if report.matches.is_empty() { "no_match" } else { "match" };
         self.metrics.samples.with_label_values(&[outcome]).inc();
         for reason in report.gaps.keys() {
             self.metrics.gaps.with_label_values(&[reason.name()]).inc();
         }
-        let (lines, records) = lines(sample, &report);
+        self.remembered.put(&rules.key, &sample.origin, &report);
+        let (lines, records) = lines(&sample.origin, sample.received, &report, Told::Fresh);
         Scanned { lines: Bytes::from(lines), records, receipt: receipt(&report) }
     }
 }
@@ -159,13 +198,13 @@ async fn compile(paths: Arc<[PathBuf]>, kept: Arc<Mutex<KeptFiles>>) -> Result<C
 }
 
 /// What the rules may ask, from what the sender said.
-fn info_of(sample: &Sample) -> SampleInfo {
-    let mut info = SampleInfo::of_path(if sample.path.is_empty() { &sample.name } else { &sample.path });
-    if !sample.name.is_empty() {
-        let SampleInfo { filename, extension, .. } = SampleInfo::of_path(&sample.name);
+fn info_of(origin: &SampleOrigin) -> SampleInfo {
+    let mut info = SampleInfo::of_path(if origin.path.is_empty() { &origin.name } else { &origin.path });
+    if !origin.name.is_empty() {
+        let SampleInfo { filename, extension, .. } = SampleInfo::of_path(&origin.name);
         (info.filename, info.extension) = (filename, extension);
     }
-    info.owner.clone_from(&sample.owner);
+    info.owner.clone_from(&origin.owner);
     info
 }
 
@@ -194,7 +233,7 @@ struct Job {
 
 struct Sink {
     queue: SyncSender<Job>,
-    metrics: Metrics,
+    yara: Yara,
 }
 
 impl SampleSink for Sink {
@@ -203,10 +242,27 @@ impl SampleSink for Sink {
         match self.queue.try_send(Job { sample, answer }) {
             Ok(()) => Ok(waiting),
             Err(TrySendError::Full(_)) => {
-                self.metrics.samples.with_label_values(&["refused"]).inc();
+                self.yara.metrics.samples.with_label_values(&["refused"]).inc();
                 Err(SampleRefused::Full)
             }
             Err(TrySendError::Disconnected(_)) => Err(SampleRefused::Stopped),
         }
+    }
+    fn known(&self, sha256: &str, origin: &SampleOrigin, received: Timestamp) -> Option<Scanned> {
+        let report = self.yara.remembered.get(&self.yara.in_force().key, sha256, origin);
+        let outcome = match &report {
+            None => "wanted",
+            Some(report) if report.matches.is_empty() => "known",
+            Some(_) => "known_match",
+        };
+        self.yara.metrics.offers.with_label_values(&[outcome]).inc();
+        let report = report?;
+        let (lines, records) = lines(origin, received, &report, Told::Known);
+        Some(Scanned { lines: Bytes::from(lines), records, receipt: receipt(&report) })
+    }
+
+    fn rules(&self) -> String {
+        let hash = self.yara.in_force().key.hash;
+        hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

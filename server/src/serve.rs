@@ -114,7 +114,7 @@ impl Server {
         let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
         // Addresses first: a port in use should be known before anything else happens.
-        let yara = Yara::load(&self.config.detection.yara, &self.registry).await?;
+        let yara = Yara::load(&self.config.detection.yara, data, &self.registry).await?;
         let ingest = secret::load_or_make(&data.join(crate::doors::TOKEN_FILE))?;
         let parts = CollectorParts {
             journal: self.journal.clone(),

@@ -1,5 +1,5 @@
 //! One HTTP listener for everything that is sent by HTTP: OTLP ([`super::otlp_http`]), newline-delimited JSON
-//! ([`super::ndjson`]), files to be scanned ([`super::samples`]), Elasticsearch's `_bulk` ([`super::elasticsearch`]) and
+//! ([`super::ndjson`]), files to be scanned ([`super::samples`], [`super::sample_offers`]), Elasticsearch's `_bulk` ([`super::elasticsearch`]) and
 //! Splunk's HTTP Event Collector ([`super::splunk_hec`]). Bodies may be compressed with gzip or zstd.
 
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use super::intake::{Intake, TOKEN_LABEL};
 use super::otlp::{Logs, Metrics, Signal};
 use super::resend::{self, Resends};
 use super::source_tokens::{SourceToken, SourceTokens};
-use super::{BindError, BoundDoor, elasticsearch, listen_tcp, ndjson, otlp_http, samples, splunk_hec};
+use super::{BindError, BoundDoor, elasticsearch, listen_tcp, ndjson, otlp_http, sample_offers, samples, splunk_hec};
 use crate::config::CollectorConfig;
 use crate::envelope::{Door, Envelope};
 use crate::journal::JournalError;
@@ -150,6 +150,7 @@ fn router(all: &CollectorConfig, intake: Intake) -> Router {
         .route(Metrics::HTTP_PATH, post(otlp_http::export::<Metrics>))
         .route(ndjson::PATH, post(ndjson::ingest))
         .route(samples::PATH, post(samples::receive))
+        .route(sample_offers::PATH, post(sample_offers::receive))
         .fallback(unknown(all));
     if all.elasticsearch.enabled {
         router = router.merge(elasticsearch::routes(&all.elasticsearch));

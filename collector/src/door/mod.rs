@@ -31,6 +31,7 @@ mod otlp;
 mod places;
 mod relp_frames;
 mod resend;
+mod sample_offers;
 mod socket_drops;
 mod syslog_stream;
 

@@ -17,28 +17,57 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::connection::Peer;
-use super::http::{App, Refusal};
+use super::http::{Admitted, App, Refusal};
 use crate::envelope::{Door, Envelope, Framing};
 
 pub(super) const PATH: &str = "/v1/samples";
-const DOOR: Door = Door::Samples;
+pub(super) const DOOR: Door = Door::Samples;
 /// Longest text of the query, in bytes.
 pub(super) const TEXT_MAX: usize = 4_096;
+const MODE_LEN_MAX: usize = 7;
 
 /// One file, whole.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Without directories; empty if the sender does not say.
-    pub name: String,
-    /// Where the file was on the sender's machine; may be empty.
-    pub path: String,
-    /// The machine that the file is from; may be empty.
-    pub host: String,
-    /// The account that the file belongs to; may be empty.
-    pub owner: String,
+    pub origin: SampleOrigin,
     pub bytes: Bytes,
     pub received: Timestamp,
     pub peer: IpAddr,
+}
+
+/// What the sender says about a file. Every text may be empty.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleOrigin {
+    /// Without directories.
+    pub name: String,
+    /// Where the file was on the sender's machine.
+    pub path: String,
+    /// The machine that the file is from.
+    pub host: String,
+    /// The account that the file belongs to, and its numbers.
+    pub owner: String,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Permissions in octal, as `0755`.
+    pub mode: String,
+    /// When the file was last written, as `2026-11-27T08:00:00Z`.
+    pub modified: String,
+}
+
+impl SampleOrigin {
+    /// What cannot be kept of it, in words.
+    pub(super) fn problem(&self) -> Option<String> {
+        let texts = [("name", &self.name), ("path", &self.path), ("host", &self.host), ("owner", &self.owner)];
+        if let Some((name, _)) = texts.into_iter().find(|(_, text)| text.len() > TEXT_MAX) {
+            return Some(format!("`{name}` is longer than {TEXT_MAX} bytes; send a shorter one"));
+        }
+        if !self.modified.is_empty() && Timestamp::parse_rfc3339(&self.modified).is_none() {
+            return Some("`modified` is no time; write it as `2026-11-27T08:00:00Z`".to_owned());
+        }
+        let octal = self.mode.len() <= MODE_LEN_MAX && self.mode.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        (!octal).then(|| format!("`mode` is up to {MODE_LEN_MAX} octal digits, as `0755`"))
+    }
 }
 
 /// What a sink made of a sample.
@@ -64,16 +93,13 @@ pub enum SampleRefused {
 /// Makes records of files. It has a bounded queue of its own, and says at once when that is full.
 pub trait SampleSink: Send + Sync + 'static {
     fn offer(&self, sample: Sample) -> Result<oneshot::Receiver<Scanned>, SampleRefused>;
-}
 
-/// What may follow the question mark.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Query {
-    name: String,
-    path: String,
-    host: String,
-    owner: String,
+    /// The records of a file that need not be sent, because these bytes were scanned before with the present rules and
+    /// nothing that the rules ask about differs. `sha256` is in lower-case hex. Does not block.
+    fn known(&self, sha256: &str, origin: &SampleOrigin, received: Timestamp) -> Option<Scanned>;
+
+    /// A text that stands for the rules in force; another text, other rules.
+    fn rules(&self) -> String;
 }
 
 pub(super) async fn receive(
@@ -83,7 +109,12 @@ pub(super) async fn receive(
 ) -> Response {
     let work = take(&app, peer, request);
     let outcome = tokio::time::timeout(app.config.request_timeout, work).await;
-    match outcome.unwrap_or_else(|_| Err(Refusal::timeout())) {
+    answer(&app, outcome.unwrap_or_else(|_| Err(Refusal::timeout())))
+}
+
+/// One JSON object, of what was done or of what was wrong.
+pub(super) fn answer(app: &App, outcome: Result<String, Refusal>) -> Response {
+    match outcome {
         Ok(receipt) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], receipt + "\n").into_response(),
         Err(refusal) => {
             app.count(DOOR, &refusal);
@@ -99,49 +130,52 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     let (parts, body) = request.into_parts();
     // Held until the answer: with `sample_max` it bounds what samples take of the memory.
     let admitted = app.admit_sample(&parts.headers)?;
-    let Some(sink) = app.intake.samples.clone() else {
-        let message = "no YARA rules are loaded here; name a directory in `yara` under `[detection]`";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "no_rules", message));
-    };
-    let query = read_query(&parts.uri)?;
+    let sink = app.intake.samples.clone().ok_or_else(no_rules)?;
+    let origin = read_query(&parts.uri)?;
     let bytes = read_body(body, app.config.sample_max).await?;
-    let host = (!query.host.is_empty()).then(|| CompactString::from(&query.host));
-    let sample = Sample {
-        name: query.name,
-        path: query.path,
-        host: query.host,
-        owner: query.owner,
-        bytes,
-        received: Timestamp::now(),
-        peer: peer.ip(),
-    };
-    let received = sample.received;
+    let host = origin.host.clone();
+    let received = Timestamp::now();
+    let sample = Sample { origin, bytes, received, peer: peer.ip() };
     let unavailable = |error: SampleRefused| {
         let reason = if error == SampleRefused::Full { "busy" } else { "stopped" };
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason, error.to_string())
     };
     let scanned = sink.offer(sample).map_err(unavailable)?;
     let scanned = scanned.await.map_err(|_| unavailable(SampleRefused::Stopped))?;
-    let mut envelope = Envelope::new(DOOR, received, Framing::NdJson, scanned.lines);
-    envelope.peer = Some(peer.ip());
-    envelope.format = Some(CompactString::const_new("json"));
-    envelope.host = host;
-    admitted.mark(&mut envelope);
-    app.intake.append(envelope, scanned.records).await.map_err(|error| Refusal::journal(&error))?;
+    journal(app, peer, &admitted, &host, received, scanned.lines, scanned.records).await?;
     Ok(scanned.receipt)
 }
 
-fn read_query(uri: &Uri) -> Result<Query, Refusal> {
+/// Journals lines about files of one host.
+pub(super) async fn journal(
+    app: &App,
+    peer: Peer,
+    admitted: &Admitted,
+    host: &str,
+    received: Timestamp,
+    lines: Bytes,
+    records: u64,
+) -> Result<(), Refusal> {
+    let mut envelope = Envelope::new(DOOR, received, Framing::NdJson, lines);
+    envelope.peer = Some(peer.ip());
+    envelope.format = Some(CompactString::const_new("json"));
+    envelope.host = (!host.is_empty()).then(|| CompactString::from(host));
+    admitted.mark(&mut envelope);
+    app.intake.append(envelope, records).await.map(drop).map_err(|error| Refusal::journal(&error))
+}
+
+pub(super) fn no_rules() -> Refusal {
+    let message = "no YARA rules are loaded here; name a directory in `yara` under `[detection]`";
+    Refusal::new(StatusCode::NOT_FOUND, "no_rules", message)
+}
+
+fn read_query(uri: &Uri) -> Result<SampleOrigin, Refusal> {
     let bad = |message| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", message);
-    let query = axum::extract::Query::<Query>::try_from_uri(uri)
-        .map_err(|error| bad(format!("{}; known parameters: name, path, host, owner", error.body_text())))?
+    let known = "known parameters: name, path, host, owner, uid, gid, mode, modified";
+    let origin = axum::extract::Query::<SampleOrigin>::try_from_uri(uri)
+        .map_err(|error| bad(format!("{}; {known}", error.body_text())))?
         .0;
-    let texts = [("name", &query.name), ("path", &query.path), ("host", &query.host), ("owner", &query.owner)];
-    let long = texts.into_iter().find(|(_, text)| text.len() > TEXT_MAX).map(|(name, _)| name);
-    match long {
-        Some(name) => Err(bad(format!("`{name}` is longer than {TEXT_MAX} bytes; send a shorter one"))),
-        None => Ok(query),
-    }
+    origin.problem().map_or(Ok(origin), |problem| Err(bad(problem)))
 }
 
 async fn read_body(body: Body, len_max: ByteSize) -> Result<Bytes, Refusal> {

@@ -1,5 +1,6 @@
 //! Compiles files of rules. A rule that does not compile is taken out and the rest of its file is compiled all the same.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -7,6 +8,7 @@ use boreal::compiler::{AddRuleError, CompilerBuilder, CompilerParams};
 use boreal::module::{Dex, Dotnet, Elf, Hash, MachO, Math, Pe, String_};
 use boreal_parser::file::YaraFileComponent;
 use regex::Regex;
+use sha2::{Digest, Sha256};
 
 use crate::load::{RuleFile, RuleFiles};
 use crate::problem::{Place, RuleProblem};
@@ -28,7 +30,23 @@ pub struct Compiled {
     pub rules: usize,
     /// What is not in force, and why, ordered by place.
     pub problems: Vec<RuleProblem>,
+    /// Stands for everything that a result depends on beside the sample: the texts of the rules, and this program.
+    pub rules_hash: [u8; 32],
+    /// What of [`crate::SampleInfo`] the texts mention. Only a difference in these can make a difference in the result.
+    pub asked: BTreeSet<Asked>,
 }
+
+/// What rules may ask about a sample beside its bytes; the type of the file follows from its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Asked {
+    Filename,
+    Filepath,
+    Extension,
+    Owner,
+}
+
+/// Goes up when the same rules give other results because this crate or its engine changed.
+const RESULTS_VERSION: u32 = 1;
 
 impl RuleFiles {
     /// Compiles what was read. Includes are off: a file of rules names no other file on this machine.
@@ -44,8 +62,46 @@ impl RuleFiles {
         }
         problems.sort();
         let scanner = Scanner::new(compiler.finalize());
-        Compiled { rules: scanner.rule_count(), scanner, files: self.files.len(), problems }
+        Compiled {
+            rules: scanner.rule_count(),
+            scanner,
+            files: self.files.len(),
+            problems,
+            rules_hash: self.hash(),
+            asked: self.asked(),
+        }
     }
+
+    fn hash(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(RESULTS_VERSION.to_le_bytes());
+        hash.update(env!("CARGO_PKG_VERSION"));
+        for text in self.files.iter().flat_map(|file| [&file.namespace, &file.text]) {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        hash.finalize().into()
+    }
+
+    /// A word in a comment counts as well: that costs a scan, and never a wrong result.
+    fn asked(&self) -> BTreeSet<Asked> {
+        const WORDS: [(&str, Asked); 4] = [
+            ("filename", Asked::Filename),
+            ("filepath", Asked::Filepath),
+            ("extension", Asked::Extension),
+            ("owner", Asked::Owner),
+        ];
+        let mentions = |word: &str| self.files.iter().any(|file| has_word(&file.text, word));
+        WORDS.into_iter().filter(|(word, _)| mentions(word)).map(|(_, asked)| asked).collect()
+    }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let joins = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !joins(before.chars().next_back()) && !joins(after.chars().next())
+    })
 }
 
 fn compiler() -> boreal::Compiler {
@@ -198,6 +254,24 @@ mod tests {
         );
         check("what is this\nrule b { condition: true }", 1, &[(1, 1, "syntax error")]);
         check("rule", 0, &[(1, 5, "syntax error")]);
+    }
+
+    #[test]
+    fn what_the_rules_ask_and_their_hash_follow_from_the_texts() {
+        use Asked::{Extension, Filename, Owner};
+        for (condition, asked) in [
+            ("true", vec![]),
+            ("filename == \"a\"", vec![Filename]),
+            ("filesize > 1 and owner == \"www-data\" and extension == \".php\"", vec![Extension, Owner]),
+            ("a_filename", vec![]),
+            ("true // the filename", vec![Filename]),
+        ] {
+            let found = one(&format!("rule a {{ condition: {condition}\n}}")).asked;
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), asked, "condition: {condition}");
+        }
+        let hash = |text| one(text).rules_hash;
+        assert_eq!(hash("rule a { condition: true }"), hash("rule a { condition: true }"));
+        assert_ne!(hash("rule a { condition: true }"), hash("rule a { condition: false }"));
     }
 
     #[test]

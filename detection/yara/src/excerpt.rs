@@ -3,8 +3,10 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes as people can read them: as text if all of them are printable ASCII, otherwise as hex.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Excerpt {
     Text(String),
     Hex(String),

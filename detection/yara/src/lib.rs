@@ -15,7 +15,7 @@ mod scan;
 mod sniff;
 mod unpack;
 
-pub use compile::Compiled;
+pub use compile::{Asked, Compiled};
 pub use excerpt::Excerpt;
 pub use fuzz::{FuzzTarget, fuzz_targets};
 pub use kept::KeptFiles;

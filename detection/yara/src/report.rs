@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::excerpt::Excerpt;
 
 /// The result of one sample.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ScanReport {
     pub size: u64,
     pub hashes: SampleHashes,
@@ -27,14 +29,14 @@ impl ScanReport {
 }
 
 /// Hashes of the whole sample, in lower-case hex.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SampleHashes {
     pub md5: String,
     pub sha256: String,
 }
 
 /// A rule that matches.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RuleMatch {
     pub rule: String,
     /// The file that the rule comes from; see [`crate::RuleFile`].
@@ -57,14 +59,14 @@ impl RuleMatch {
 }
 
 /// One line of a rule's `meta`. Long values are cut at 1,024 characters.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Meta {
     pub name: String,
     pub value: String,
 }
 
 /// A member of an archive.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Member {
     /// Where it was, from the outside in: `a.zip!/b.tar!/c.exe`.
     pub path: String,
@@ -74,7 +76,7 @@ pub struct Member {
 }
 
 /// A place where a string of a rule matched.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hit {
     /// With its `$`; an anonymous string is `$` alone.
     pub identifier: String,
@@ -86,7 +88,7 @@ pub struct Hit {
 }
 
 /// Something that was not looked at.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Gap {
     /// The first place where it happened: a path of members, and a rule if it was about one. Empty for the sample
     /// itself.
@@ -95,7 +97,7 @@ pub struct Gap {
 }
 
 /// Why something was not looked at. The one list; docs and metrics walk [`GapReason::ALL`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum GapReason {
     /// The sample, or a member, is longer than the limit; its beginning was scanned.
     FileBytes,

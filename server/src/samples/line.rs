@@ -1,7 +1,8 @@
 //! The log lines of one scan: `yara_match` for each rule that matches, and one `yara_scan` for the file, so that what
 //! was clean, and what was not looked at, can be found later.
 
-use canh_collector::Sample;
+use canh_collector::SampleOrigin;
+use canh_schema::Timestamp;
 use canh_yara::{RuleMatch, ScanReport};
 use serde::Serialize;
 
@@ -29,12 +30,23 @@ struct Line<'a> {
     extension: &'a str,
     #[serde(rename = "file.owner", skip_serializing_if = "str::is_empty")]
     owner: &'a str,
+    #[serde(rename = "file.uid", skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
+    #[serde(rename = "file.gid", skip_serializing_if = "Option::is_none")]
+    gid: Option<String>,
+    #[serde(rename = "file.mode", skip_serializing_if = "str::is_empty")]
+    mode: &'a str,
+    #[serde(rename = "file.mtime", skip_serializing_if = "str::is_empty")]
+    modified: &'a str,
     #[serde(rename = "file.size")]
     size: u64,
     #[serde(rename = "file.hash.md5")]
     md5: &'a str,
     #[serde(rename = "file.hash.sha256")]
     sha256: &'a str,
+    /// Set if the result is that of an earlier scan.
+    #[serde(rename = "yara.known", skip_serializing_if = "Option::is_none")]
+    known: Option<bool>,
     #[serde(flatten)]
     rule: Option<RulePart<'a>>,
     #[serde(flatten)]
@@ -97,10 +109,18 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Where a result comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    Fresh,
+    /// The same bytes were scanned before, and not sent again.
+    Known,
+}
+
 /// The lines, and how many they are.
-pub(super) fn lines(sample: &Sample, report: &ScanReport) -> (Vec<u8>, u64) {
-    let info = super::info_of(sample);
-    let time = sample.received.to_string();
+pub(super) fn lines(origin: &SampleOrigin, received: Timestamp, report: &ScanReport, told: Told) -> (Vec<u8>, u64) {
+    let info = super::info_of(origin);
+    let time = received.to_string();
     let shown = if info.filename.is_empty() { "a file without a name" } else { &info.filename };
     let line = |action, message, rule, scan| Line {
         _product: "canh",
@@ -110,14 +130,19 @@ pub(super) fn lines(sample: &Sample, report: &ScanReport) -> (Vec<u8>, u64) {
         action,
         category: if action == MATCH { "malware" } else { "file" },
         dataset: "canh.yara",
-        host: &sample.host,
+        host: &origin.host,
         name: &info.filename,
-        path: &sample.path,
+        path: &origin.path,
         extension: info.extension.trim_start_matches('.'),
-        owner: &sample.owner,
+        owner: &origin.owner,
+        uid: origin.uid.map(|number| number.to_string()),
+        gid: origin.gid.map(|number| number.to_string()),
+        mode: &origin.mode,
+        modified: &origin.modified,
         size: report.size,
         md5: &report.hashes.md5,
         sha256: &report.hashes.sha256,
+        known: (told == Told::Known).then_some(true),
         rule,
         scan,
     };
@@ -190,7 +215,6 @@ fn scan_part(report: &ScanReport) -> ScanPart<'_> {
 mod tests {
     use std::path::Path;
 
-    use canh_schema::Timestamp;
     use canh_yara::{RuleFiles, ScanLimits};
     use serde_json::Value;
 
@@ -199,17 +223,17 @@ mod tests {
     fn lines_of(rule: &str, bytes: &'static [u8], path: &str) -> Vec<Value> {
         let mut files = RuleFiles::default();
         files.add(Path::new("r.yar"), "r.yar", rule.to_owned());
-        let sample = Sample {
-            name: String::new(),
+        let origin = SampleOrigin {
             path: path.to_owned(),
             host: "web01".to_owned(),
             owner: "www-data".to_owned(),
-            bytes: bytes.into(),
-            received: Timestamp::from_secs(1_790_000_000),
-            peer: [127, 0, 0, 1].into(),
+            uid: Some(33),
+            mode: "0640".to_owned(),
+            modified: "2026-11-27T08:00:00Z".to_owned(),
+            ..SampleOrigin::default()
         };
-        let report = files.compile().scanner.scan(bytes, &super::super::info_of(&sample), &ScanLimits::default());
-        let (text, count) = lines(&sample, &report);
+        let report = files.compile().scanner.scan(bytes, &super::super::info_of(&origin), &ScanLimits::default());
+        let (text, count) = lines(&origin, Timestamp::from_secs(1_790_000_000), &report, Told::Fresh);
         let text = String::from_utf8(text).expect("UTF-8");
         assert!(text.lines().all(|line| line.starts_with(r#"{"_product":"canh","_service":"yara","#)), "{text}");
         let values: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -229,12 +253,16 @@ mod tests {
             ("file.path", "/srv/a.PHP"),
             ("file.extension", "php"),
             ("file.owner", "www-data"),
+            ("file.uid", "33"),
+            ("file.mode", "0640"),
+            ("file.mtime", "2026-11-27T08:00:00Z"),
             ("rule.name", "r"),
             ("rule.ruleset", "r.yar"),
             ("yara.severity", "high"),
         ] {
             assert_eq!(values[0][key], expected, "{key}");
         }
+        assert_eq!((&values[0]["file.gid"], &values[0]["yara.known"]), (&Value::Null, &Value::Null));
         assert_eq!(values[0]["yara.tags"], serde_json::json!(["tag"]));
         assert_eq!(values[0]["yara.strings"], serde_json::json!(["$a at 3 length 4: { 62 61 64 0a }"]));
         assert_eq!((&values[1]["event.action"], &values[1]["yara.matches"]), (&"yara_scan".into(), &1.into()));

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use canh_schema::Timestamp;
 use tokio::sync::oneshot;
 
 use super::http::{check_answer, post, post_as};
 use super::*;
 use crate::envelope::{Door, Framing};
-use crate::{Sample, SampleRefused, SampleSink, Scanned};
+use crate::{Sample, SampleOrigin, SampleRefused, SampleSink, Scanned};
 
 const SAMPLES: &str = "/v1/samples";
 
@@ -22,13 +23,24 @@ impl SampleSink for Echo {
             b"full" => return Err(SampleRefused::Full),
             b"lost" => (), // the sink went away with the file
             bytes => {
-                let Sample { name, path, host, owner, .. } = &sample;
+                let SampleOrigin { name, path, host, owner, .. } = &sample.origin;
                 let line = format!("{{\"_product\":\"canh\",\"n\":\"{name}|{path}|{host}|{owner}\"}}\n");
                 let receipt = format!("{{\"size\":{}}}", bytes.len());
                 let _ = answer.send(Scanned { lines: Bytes::from(line.repeat(2)), records: 2, receipt });
             }
         }
         Ok(waiting)
+    }
+
+    fn known(&self, sha256: &str, origin: &SampleOrigin, _received: Timestamp) -> Option<Scanned> {
+        let SampleOrigin { path, host, owner, mode, .. } = origin;
+        let line = format!("{{\"_product\":\"canh\",\"n\":\"{path}|{host}|{owner}|{mode}\"}}\n");
+        let seen = sha256.starts_with('a');
+        seen.then(|| Scanned { lines: Bytes::from(line), records: 1, receipt: String::new() })
+    }
+
+    fn rules(&self) -> String {
+        "r1".to_owned()
     }
 }
 
@@ -68,4 +80,56 @@ async fn what_is_refused_leaves_nothing_in_the_journal() {
     assert!(bench.finish().await.is_empty());
     let bare = super::bench();
     check_answer(&post(&bare, SAMPLES, "", b"x").await, 404, &["`yara`", "`[detection]`"]);
+}
+
+const OFFERS: &str = "/v1/samples/offers";
+
+fn offer(first: char, origin: &str) -> String {
+    format!("{{\"sha256\":\"{}\",\"origin\":{{{origin}}}}}", String::from(first).repeat(64))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_is_journaled_and_the_rest_is_wanted() {
+    let bench = echo(|_| ());
+    let files = [
+        offer('a', r#""path":"/a.php","owner":"www-data","mode":"0644","modified":"2026-11-27T08:00:00Z""#),
+        offer('b', r#""path":"/b.php""#),
+        offer('a', r#""path":"/c.php","host":"web02","uid":33,"gid":33"#),
+    ];
+    let body = format!(r#"{{"host":"web01","files":[{}]}}"#, files.join(","));
+    let answer = post(&bench, OFFERS, "", body.as_bytes()).await;
+    check_answer(&answer, 200, &[r#"{"rules":"r1","known":[0,2],"wanted":[1]}"#]);
+    let nothing = post(&bench, OFFERS, "", br#"{"files":[]}"#).await;
+    check_answer(&nothing, 200, &[r#"{"rules":"r1","known":[],"wanted":[]}"#]);
+    let envelopes = bench.finish().await;
+    assert_eq!(envelopes.len(), 1);
+    let first = &envelopes[0];
+    assert_eq!((first.door, first.host.as_deref(), first.peer), (Door::Samples, Some("web01"), localhost()));
+    let lines = ["/a.php|web01|www-data|0644", "/c.php|web02||"];
+    assert_eq!(shown(first), lines.map(|line| format!("{{\"_product\":\"canh\",\"n\":\"{line}\"}}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offers_that_are_wrong_are_refused_whole() {
+    let bench = echo(|_| ());
+    check_answer(&post_as(&bench, OFFERS, "", b"{}").await, 401, &["www-authenticate"]);
+    let many = vec![offer('a', ""); 501].join(",");
+    for (files, words) in [
+        (offer('g', ""), "`files[0].sha256`"),
+        (offer('A', ""), "lower-case hex"),
+        (offer('a', r#""mode":"rwx""#), "`files[0].origin`: `mode`"),
+        (offer('a', r#""modified":"yesterday""#), "`modified` is no time"),
+        (offer('a', r#""uid":-1"#), "cannot be read"),
+        (offer('a', r#""pth":"x""#), "unknown field `pth`"),
+        (offer('a', &format!(r#""path":"{}""#, "x".repeat(5_000))), "`path` is longer"),
+        (many, "at most 500"),
+    ] {
+        let body = format!(r#"{{"files":[{files}]}}"#);
+        check_answer(&post(&bench, OFFERS, "", body.as_bytes()).await, 400, &[words]);
+    }
+    let long = vec![b' '; (4 << 20) + 1];
+    check_answer(&post(&bench, OFFERS, "", &long).await, 413, &["longer than"]);
+    assert!(bench.finish().await.is_empty());
+    let bare = super::bench();
+    check_answer(&post(&bare, OFFERS, "", br#"{"files":[]}"#).await, 404, &["`[detection]`"]);
 }
