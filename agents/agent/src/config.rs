@@ -11,6 +11,7 @@ use crate::input::capture::{CaptureConfig, filter};
 use crate::input::file::FileConfig;
 use crate::input::journald::JournaldConfig;
 use crate::input::metrics::MetricsConfig;
+use crate::input::samples::SamplesConfig;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -94,6 +95,8 @@ pub struct InputConfig {
     pub capture: Vec<CaptureConfig>,
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
+    #[serde(default)]
+    pub samples: Option<SamplesConfig>,
 }
 
 fn state_dir() -> PathBuf {
@@ -198,9 +201,18 @@ impl Config {
             return Err(format!("an `input.capture` has {both}; write one of them"));
         }
         let input = &self.input;
-        if input.file.is_empty() && input.journald.is_none() && input.capture.is_empty() && input.metrics.is_none() {
+        if let Some(samples) = &input.samples {
+            samples.check()?;
+        }
+        let none = input.file.is_empty()
+            && input.journald.is_none()
+            && input.capture.is_empty()
+            && input.metrics.is_none()
+            && input.samples.is_none();
+        if none {
             return Err(
-                "there is no input; add `[[input.file]]`, `[input.journald]`, `[[input.capture]]` or `[input.metrics]`"
+                "there is no input; add `[[input.file]]`, `[input.journald]`, `[[input.capture]]`, `[input.metrics]` or \
+                 `[input.samples]`"
                     .to_owned(),
             );
         }
@@ -241,6 +253,17 @@ mod tests {
         check(&format!("{server}[[input.capture]]\n"), Some("neither `interface` nor `file`"));
         check(&format!("{server}[spool]\nbytes_max = \"1MiB\"\n{metrics}"), Some("write at least 64MiB"));
         check(&format!("queue_len = 0\n{server}{metrics}"), Some("write at least 1"));
+        let samples = format!("{server}[input.samples]\n");
+        let tree = "[[input.samples.tree]]\npath = [\"/srv\"]\n";
+        check(&format!("{samples}{tree}"), None);
+        check(&samples, Some("add `[[input.samples.tree]]`"));
+        check(&format!("{samples}url = \"https://a\"\n{tree}"), Some("`http://host:4318`"));
+        check(&format!("{samples}size_max = \"1GiB\"\n{tree}"), Some("at most `bytes_per_hour` (256MiB)"));
+        check(&format!("{samples}interval = \"10ms\"\n{tree}"), Some("below 1s"));
+        check(&format!("{samples}{tree}kinds = [\"script\"]\n"), Some("script"));
+        check(&format!("{samples}[[input.samples.tree]]\npath = [\"srv\"]\n"), Some("beginning with `/`"));
+        check(&format!("{samples}[[input.samples.tree]]\npath = [\"/a/../b\"]\n"), Some("without `..`"));
+        check(&format!("{samples}{tree}exclude = [\"[\"]\n"), Some("`[`, which is not a pattern"));
         for (url, expected) in [
             ("https://a:1", "plain `http://` only"),
             ("127.0.0.1:4317", "write it as `http://host:4317`"),

@@ -1,6 +1,7 @@
 //! What the agent counts about itself. Whatever is lost has a reason here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Which input a record came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,11 +10,13 @@ pub enum Source {
     Journald,
     Capture,
     Metrics,
+    Samples,
     Agent,
 }
 
 impl Source {
-    pub const ALL: [Self; 5] = [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Agent];
+    pub const ALL: [Self; 6] =
+        [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Samples, Self::Agent];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -21,6 +24,7 @@ impl Source {
             Self::Journald => "journald",
             Self::Capture => "capture",
             Self::Metrics => "metrics",
+            Self::Samples => "samples",
             Self::Agent => "agent",
         }
     }
@@ -49,10 +53,24 @@ pub enum DropReason {
     ServerRefused,
     /// Records of an accepted batch that the server refused.
     ServerRefusedPart,
+    /// Files that are longer than `size_max` of the input for samples.
+    SampleTooLarge,
+    /// Files and folders that may not be read.
+    SampleUnreadable,
+    /// Times that a file changed while it was read or sent; it is looked at again later.
+    SampleChanged,
+    /// Files that were gone before they could be sent.
+    SampleVanished,
+    /// Files that the server will never take.
+    SampleRefused,
+    /// Files beyond `files_max`, and folders too deep or too many; not watched.
+    SampleTooMany,
+    /// Times that the memory of files was damaged: what came or changed meanwhile is not offered.
+    SampleMemoryLost,
 }
 
 impl DropReason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::LineTooLong,
         Self::JournalUnreadable,
         Self::CaptureKernel,
@@ -63,6 +81,13 @@ impl DropReason {
         Self::SpoolDamaged,
         Self::ServerRefused,
         Self::ServerRefusedPart,
+        Self::SampleTooLarge,
+        Self::SampleUnreadable,
+        Self::SampleChanged,
+        Self::SampleVanished,
+        Self::SampleRefused,
+        Self::SampleTooMany,
+        Self::SampleMemoryLost,
     ];
 
     /// Stage and reason, as they are shown.
@@ -78,6 +103,13 @@ impl DropReason {
             Self::SpoolDamaged => ("spool", "damaged"),
             Self::ServerRefused => ("server", "refused"),
             Self::ServerRefusedPart => ("server", "refused_part"),
+            Self::SampleTooLarge => ("samples", "too_large"),
+            Self::SampleUnreadable => ("samples", "unreadable"),
+            Self::SampleChanged => ("samples", "changed"),
+            Self::SampleVanished => ("samples", "vanished"),
+            Self::SampleRefused => ("samples", "refused"),
+            Self::SampleTooMany => ("samples", "too_many"),
+            Self::SampleMemoryLost => ("samples", "memory_lost"),
         }
     }
 }
@@ -93,6 +125,36 @@ pub struct Counters {
     pub retries: AtomicU64,
     /// Times that a batch had to wait for room in the spool or on the disk.
     pub spool_waits: AtomicU64,
+    pub samples: SampleCounters,
+}
+
+/// What became of files for the server's YARA rules.
+#[derive(Debug, Default)]
+pub struct SampleCounters {
+    /// Files that the server answered for: known or wanted.
+    pub offered: AtomicU64,
+    /// Files that the server knew, so that they were not sent.
+    pub known: AtomicU64,
+    pub sent: AtomicU64,
+    pub sent_bytes: AtomicU64,
+    /// Files that are remembered now, and that wait to be offered or sent.
+    pub remembered: AtomicU64,
+    pub waiting: AtomicU64,
+    failure: Mutex<Option<String>>,
+}
+
+impl SampleCounters {
+    /// Why the server does not take files now; `None` if it does. Answers whether this is news.
+    pub fn set_failure(&self, failure: Option<&str>) -> bool {
+        let mut state = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = state.as_deref() != failure;
+        *state = failure.map(str::to_owned);
+        news
+    }
+
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Counters {

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::health::StatusFile;
 use crate::input::capture::{self, CaptureConfig};
 use crate::input::file::{FileConfig, open_regular};
+use crate::input::samples::{self, SamplesConfig, TreeConfig};
 use crate::ship::{Client, ClientError};
 
 /// How one check came out.
@@ -47,6 +48,10 @@ pub async fn examine(config: &Config, now: Timestamp) -> Vec<Check> {
     }
     for capture in &config.input.capture {
         checks.push(Check { name: "capture", outcome: capture_source(capture) });
+    }
+    if let Some(samples) = &config.input.samples {
+        checks.extend(samples.tree.iter().map(|tree| Check { name: "trees", outcome: sample_tree(tree) }));
+        checks.push(Check { name: "samples", outcome: samples_door(samples, config) });
     }
     checks.push(Check { name: "server", outcome: server(config).await });
     checks.push(Check { name: "running agent", outcome: running_agent(&config.state_dir.join(STATUS_FILE), now) });
@@ -148,6 +153,30 @@ fn capture_source(config: &CaptureConfig) -> Outcome {
     }
 }
 
+fn sample_tree(tree: &TreeConfig) -> Outcome {
+    let named = tree.path.join("`, `");
+    let (count, unreadable) = samples::roots(tree);
+    match unreadable.first() {
+        Some(first) => Odd(format!(
+            "{} of {count} places of `{named}` are not there or cannot be read, first `{}`; they are watched once they can be",
+            unreadable.len(),
+            first.display()
+        )),
+        None if count == 0 => Odd(format!("nothing matches `{named}`; it is watched once it appears")),
+        None => Good(format!("{count} places match `{named}`")),
+    }
+}
+
+fn samples_door(samples: &SamplesConfig, config: &Config) -> Outcome {
+    match samples::probe(samples, &config.server) {
+        Ok(words) => Good(words),
+        Err(words) => Bad(format!(
+            "{words}; files to be scanned go to the collector's HTTP door, `input.samples.url`, with the token of \
+             `server.token_file`"
+        )),
+    }
+}
+
 async fn server(config: &Config) -> Outcome {
     let url = &config.server.url;
     let mut client = match Client::new(&config.server, AgentId::from_bytes([0; 16]), 0) {
@@ -186,6 +215,9 @@ fn running_agent(path: &Path, now: Timestamp) -> Outcome {
     );
     if age > OLD_S {
         return Odd(format!("not running (last seen {}); {words}", status.at));
+    }
+    if let (None, Some(failure)) = (&status.server_failure, &status.samples_failure) {
+        return Bad(format!("running, but the server does not take files to be scanned: {failure}; {words}"));
     }
     match status.server_failure {
         Some(failure) => Bad(format!("running, but the server does not take batches: {failure}; {words}")),

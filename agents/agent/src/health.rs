@@ -86,6 +86,13 @@ pub struct StatusFile {
     pub batches_waiting: u64,
     pub batches_acked: u64,
     pub records_acked: u64,
+    /// Why the server does not take files to be scanned now; absent if it does.
+    #[serde(default)]
+    pub samples_failure: Option<String>,
+    #[serde(default)]
+    pub samples_waiting: u64,
+    #[serde(default)]
+    pub samples_sent: u64,
     pub read: Vec<(String, u64)>,
     pub dropped: Vec<(String, String, u64)>,
 }
@@ -123,6 +130,10 @@ impl Health {
             ("canh_agent_records_acked_total", &counters.acked_records),
             ("canh_agent_retries_total", &counters.retries),
             ("canh_agent_spool_waits_total", &counters.spool_waits),
+            ("canh_agent_samples_offered_total", &counters.samples.offered),
+            ("canh_agent_samples_known_total", &counters.samples.known),
+            ("canh_agent_samples_sent_total", &counters.samples.sent),
+            ("canh_agent_samples_sent_bytes_total", &counters.samples.sent_bytes),
         ];
         for (name, counter) in totals {
             metrics.add(Counting::Counter, name, "1", &load(counter), &[]);
@@ -131,6 +142,8 @@ impl Health {
             ("canh_agent_spool_bytes", "By", self.spool.bytes()),
             ("canh_agent_spool_bytes_max", "By", self.spool_bytes_max),
             ("canh_agent_batches_waiting", "{batch}", self.waiting()),
+            ("canh_agent_samples_remembered", "{file}", counters.samples.remembered.load(Ordering::Relaxed)),
+            ("canh_agent_samples_waiting", "{file}", counters.samples.waiting.load(Ordering::Relaxed)),
         ];
         for (name, unit, value) in states {
             metrics.add(Counting::Gauge, name, unit, &integer(value), &[]);
@@ -159,6 +172,9 @@ impl Health {
             batches_waiting: self.waiting(),
             batches_acked: counters.acked_batches.load(Ordering::Relaxed),
             records_acked: counters.acked_records.load(Ordering::Relaxed),
+            samples_failure: counters.samples.failure(),
+            samples_waiting: counters.samples.waiting.load(Ordering::Relaxed),
+            samples_sent: counters.samples.sent.load(Ordering::Relaxed),
             read: Source::ALL.map(|source| (source.name().to_owned(), counters.read(source))).to_vec(),
             dropped: DropReason::ALL
                 .map(|reason| {

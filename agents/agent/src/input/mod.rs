@@ -7,6 +7,7 @@ mod lines;
 pub mod metrics;
 pub mod packets;
 mod proc;
+pub mod samples;
 
 use std::sync::Arc;
 use std::thread;
@@ -83,6 +84,9 @@ pub fn inputs(config: &Config) -> Vec<Box<dyn Input>> {
     }
     if let Some(metrics) = &config.input.metrics {
         inputs.push(Box::new(metrics::MetricsInput::new(metrics.clone())));
+    }
+    if let Some(samples) = &config.input.samples {
+        inputs.push(Box::new(samples::SamplesInput::new(samples.clone(), &config.server, &config.state_dir)));
     }
     inputs
 }
