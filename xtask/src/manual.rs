@@ -37,7 +37,10 @@ const CHAPTERS: &[(&str, &[&str])] = &[
             "collector/src/door/tls/mod.rs",
         ],
     ),
-    ("The agent", &["agents/agent/src/config.rs", "agents/agent/src/input"]),
+    (
+        "The agent",
+        &["agents/agent/src/config.rs", "agents/agent/src/input", "agents/agent/src/input/samples/config.rs"],
+    ),
 ];
 
 struct Table {

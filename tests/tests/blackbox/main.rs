@@ -16,5 +16,6 @@ mod real_data;
 mod retro_hunt;
 mod rule_review;
 mod rule_tune;
+mod samples;
 mod syslog_doors;
 mod yara;
