@@ -15,8 +15,7 @@ pub enum Source {
 }
 
 impl Source {
-    pub const ALL: [Self; 6] =
-        [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Samples, Self::Agent];
+    pub const ALL: [Self; 6] = [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Samples, Self::Agent];
 
     pub fn name(self) -> &'static str {
         match self {

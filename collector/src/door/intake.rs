@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canh_schema::Timestamp;
+use canh_schema::{AgentId, Timestamp};
 use compact_str::CompactString;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use tokio_util::sync::CancellationToken;
@@ -152,6 +152,21 @@ impl Intake {
             }
         };
         self.journal.append_then(envelope, kept).await
+    }
+
+    /// Journals a batch that one of our agents sent beside its numbered ones, and notes it under that agent.
+    pub(super) async fn append_of_agent(
+        &self,
+        envelope: Envelope,
+        records: u64,
+        agent: AgentId,
+    ) -> Result<(), JournalError> {
+        // The door of its numbered batches, by which it is known for an agent.
+        let mut seen = Seen::new(Door::OtlpGrpc, envelope.peer, envelope.received);
+        (seen.batches, seen.records, seen.bytes) = (1, records, envelope.payload.len() as u64);
+        self.append_quietly(envelope, records).await?;
+        self.sources.add(SourceKey::Agent(agent), &seen);
+        Ok(())
     }
 
     /// Journals a batch of one sender, who waits meanwhile: a full or failing journal is asked again until `stop` fires.

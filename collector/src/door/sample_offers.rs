@@ -14,8 +14,8 @@ use http::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::connection::Peer;
-use super::http::{Admitted, App, Refusal, read_all};
-use super::samples::{DOOR, SampleOrigin, answer, journal, no_rules};
+use super::http::{App, Refusal, read_all};
+use super::samples::{DOOR, SampleOrigin, SampleSender, answer, no_rules};
 
 pub(super) const PATH: &str = "/v1/samples/offers";
 /// Files of one request.
@@ -67,6 +67,7 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     let admitted = app.admit(&parts.headers, BODY_MAX)?;
     let sink = app.intake.samples.clone().ok_or_else(no_rules)?;
     let offers = read(&read_all(body.into_data_stream(), BODY_MAX).await?)?;
+    let sender = SampleSender::new(peer, admitted, &offers.host, &parts.headers);
     let received = Timestamp::now();
     let mut answer = Answer { rules: sink.rules(), ..Answer::default() };
     let mut batch = Batch::default();
@@ -80,11 +81,11 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
             continue;
         };
         batch.add(at, &known.lines, known.records);
-        if batch.lines.len() >= BATCH_SIZE && !batch.write(app, peer, &admitted, &offers.host, &mut answer).await? {
+        if batch.lines.len() >= BATCH_SIZE && !batch.write(app, &sender, &mut answer).await? {
             return finish(&answer);
         }
     }
-    batch.write(app, peer, &admitted, &offers.host, &mut answer).await?;
+    batch.write(app, &sender, &mut answer).await?;
     finish(&answer)
 }
 
@@ -104,20 +105,12 @@ impl Batch {
     }
 
     /// Answers whether the journal took it. If it takes nothing at all of a request, that is an error.
-    async fn write(
-        &mut self,
-        app: &App,
-        peer: Peer,
-        admitted: &Admitted,
-        host: &str,
-        answer: &mut Answer,
-    ) -> Result<bool, Refusal> {
+    async fn write(&mut self, app: &App, sender: &SampleSender, answer: &mut Answer) -> Result<bool, Refusal> {
         let batch = std::mem::take(self);
         if batch.files.is_empty() {
             return Ok(true);
         }
-        let written = journal(app, peer, admitted, host, Timestamp::now(), batch.lines.freeze(), batch.records).await;
-        match written {
+        match sender.journal(app, Timestamp::now(), batch.lines.freeze(), batch.records).await {
             Ok(()) => {
                 answer.known.extend(batch.files);
                 Ok(true)
@@ -135,7 +128,9 @@ impl Batch {
 fn read(body: &[u8]) -> Result<Offers, Refusal> {
     let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_offer", message);
     let offers: Offers = serde_json::from_slice(body).map_err(|error| {
-        bad(format!("the offer cannot be read: {error}; send {{\"host\":…,\"files\":[{{\"sha256\":…,\"origin\":{{…}}}}]}}"))
+        bad(format!(
+            "the offer cannot be read: {error}; send {{\"host\":…,\"files\":[{{\"sha256\":…,\"origin\":{{…}}}}]}}"
+        ))
     })?;
     if offers.files.len() > FILES_MAX {
         return Err(bad(format!("{} files are offered at once; offer at most {FILES_MAX}", offers.files.len())));

@@ -9,10 +9,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use canh_schema::{ByteSize, Timestamp};
+use canh_schema::{AgentId, ByteSize, Timestamp};
+use canh_wire::header::AGENT_ID;
 use compact_str::CompactString;
 use futures_util::StreamExt;
-use http::{Request, StatusCode, Uri, header};
+use http::{HeaderMap, Request, StatusCode, Uri, header};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
@@ -133,7 +134,7 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     let sink = app.intake.samples.clone().ok_or_else(no_rules)?;
     let origin = read_query(&parts.uri)?;
     let bytes = read_body(body, app.config.sample_max).await?;
-    let host = origin.host.clone();
+    let sender = SampleSender::new(peer, admitted, &origin.host, &parts.headers);
     let received = Timestamp::now();
     let sample = Sample { origin, bytes, received, peer: peer.ip() };
     let unavailable = |error: SampleRefused| {
@@ -142,26 +143,45 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     };
     let scanned = sink.offer(sample).map_err(unavailable)?;
     let scanned = scanned.await.map_err(|_| unavailable(SampleRefused::Stopped))?;
-    journal(app, peer, &admitted, &host, received, scanned.lines, scanned.records).await?;
+    sender.journal(app, received, scanned.lines, scanned.records).await?;
     Ok(scanned.receipt)
 }
 
-/// Journals lines about files of one host.
-pub(super) async fn journal(
-    app: &App,
-    peer: Peer,
-    admitted: &Admitted,
-    host: &str,
-    received: Timestamp,
-    lines: Bytes,
-    records: u64,
-) -> Result<(), Refusal> {
-    let mut envelope = Envelope::new(DOOR, received, Framing::NdJson, lines);
-    envelope.peer = Some(peer.ip());
-    envelope.format = Some(CompactString::const_new("json"));
-    envelope.host = (!host.is_empty()).then(|| CompactString::from(host));
-    admitted.mark(&mut envelope);
-    app.intake.append(envelope, records).await.map(drop).map_err(|error| Refusal::journal(&error))
+/// Who sends files, and from which host.
+#[derive(Debug)]
+pub(super) struct SampleSender {
+    pub(super) peer: Peer,
+    pub(super) admitted: Admitted,
+    pub(super) host: String,
+    /// One of our agents, which says so in a header.
+    pub(super) agent: Option<AgentId>,
+}
+
+impl SampleSender {
+    pub(super) fn new(peer: Peer, admitted: Admitted, host: &str, headers: &HeaderMap) -> Self {
+        let agent = headers.get(AGENT_ID).and_then(|text| text.to_str().ok()?.parse().ok());
+        Self { peer, admitted, host: host.to_owned(), agent }
+    }
+
+    /// Journals lines about files.
+    pub(super) async fn journal(
+        &self,
+        app: &App,
+        received: Timestamp,
+        lines: Bytes,
+        records: u64,
+    ) -> Result<(), Refusal> {
+        let mut envelope = Envelope::new(DOOR, received, Framing::NdJson, lines);
+        envelope.peer = Some(self.peer.ip());
+        envelope.format = Some(CompactString::const_new("json"));
+        envelope.host = (!self.host.is_empty()).then(|| CompactString::from(&self.host));
+        self.admitted.mark(&mut envelope);
+        let appended = match self.agent {
+            Some(agent) => app.intake.append_of_agent(envelope, records, agent).await,
+            None => app.intake.append(envelope, records).await.map(drop),
+        };
+        appended.map_err(|error| Refusal::journal(&error))
+    }
 }
 
 pub(super) fn no_rules() -> Refusal {

@@ -121,7 +121,11 @@ pub(super) enum Told {
 pub(super) fn lines(origin: &SampleOrigin, received: Timestamp, report: &ScanReport, told: Told) -> (Vec<u8>, u64) {
     let info = super::info_of(origin);
     let time = received.to_string();
-    let shown = if info.filename.is_empty() { "a file without a name" } else { &info.filename };
+    let shown = match (origin.path.as_str(), info.filename.as_str()) {
+        ("", "") => "a file without a name",
+        ("", name) => name,
+        (path, _) => path,
+    };
     let line = |action, message, rule, scan| Line {
         _product: "canh",
         _service: "yara",
@@ -159,7 +163,7 @@ pub(super) fn lines(origin: &SampleOrigin, received: Timestamp, report: &ScanRep
     }
     let message = match report.matches.len() {
         0 => format!("no YARA rule matches `{shown}`"),
-        count => format!("`{shown}` was scanned: {count} matches of YARA rules"),
+        count => format!("`{shown}` was scanned, matches of YARA rules: {count}"),
     };
     put(line(SCAN, message, None, Some(scan_part(report))));
     (lines, report.matches.len() as u64 + 1)
@@ -248,6 +252,7 @@ mod tests {
         assert_eq!(values.len(), 2);
         for (key, expected) in [
             ("event.action", "yara_match"),
+            ("message", "YARA rule `r` matches `/srv/a.PHP`"),
             ("host.name", "web01"),
             ("file.name", "a.PHP"),
             ("file.path", "/srv/a.PHP"),

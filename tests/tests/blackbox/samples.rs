@@ -90,7 +90,8 @@ path = [{bin:?}]
         let known = self.server.dir.join(format!("{name}.state/samples.known"));
         wait_until("the first look at the files", PATIENCE, || {
             let bytes = fs::read(&known).unwrap_or_default();
-            let head = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
+            let head =
+                String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
             Ok(head.contains("/web\"") && head.contains("/bin\""))
         })?;
         Ok(process)

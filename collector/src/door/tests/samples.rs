@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::http::{check_answer, post, post_as};
 use super::*;
 use crate::envelope::{Door, Framing};
+use crate::sources::SourceKey;
 use crate::{Sample, SampleOrigin, SampleRefused, SampleSink, Scanned};
 
 const SAMPLES: &str = "/v1/samples";
@@ -97,8 +98,11 @@ async fn what_is_known_is_journaled_and_the_rest_is_wanted() {
         offer('a', r#""path":"/c.php","host":"web02","uid":33,"gid":33"#),
     ];
     let body = format!(r#"{{"host":"web01","files":[{}]}}"#, files.join(","));
-    let answer = post(&bench, OFFERS, "", body.as_bytes()).await;
+    let agent = "000102030405060708090a0b0c0d0e0f";
+    let answer = post(&bench, OFFERS, &format!("canh-agent-id: {agent}\r\n"), body.as_bytes()).await;
     check_answer(&answer, 200, &[r#"{"rules":"r1","known":[0,2],"wanted":[1]}"#]);
+    let line = bench.sources.get(&SourceKey::Agent(agent.parse().unwrap())).unwrap();
+    assert_eq!((line.records, line.batches), (2, 1));
     let nothing = post(&bench, OFFERS, "", br#"{"files":[]}"#).await;
     check_answer(&nothing, 200, &[r#"{"rules":"r1","known":[],"wanted":[]}"#]);
     let envelopes = bench.finish().await;

@@ -308,6 +308,9 @@ mod tests {
         let text = format!("path = [\"{0}/*/web\", \"{0}/b/web\"]", base.display());
         let tree: TreeConfig = toml::from_str(&text).unwrap();
         let root = |base: PathBuf, below: &str| RootAt { base, below: below.into() };
-        assert_eq!(tree.roots(), [root(base.clone(), "a/web"), root(base.clone(), "b/web"), root(base.join("b/web"), "")]);
+        assert_eq!(
+            tree.roots(),
+            [root(base.clone(), "a/web"), root(base.clone(), "b/web"), root(base.join("b/web"), "")]
+        );
     }
 }

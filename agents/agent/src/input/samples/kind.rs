@@ -18,9 +18,9 @@ pub(super) const HEAD_LEN: usize = 4;
 
 /// Names of what interpreters and shells of Linux, Windows and web servers run.
 const SCRIPT_EXTENSIONS: &[&str] = &[
-    "ash", "asp", "aspx", "bash", "bat", "cfm", "cgi", "cmd", "csh", "fish", "hta", "htaccess", "jar", "js", "jse", "jsp",
-    "jspx", "ksh", "lua", "mjs", "php", "php3", "php4", "php5", "php7", "phtml", "pl", "pm", "ps1", "psm1", "py", "pyc",
-    "pyw", "rb", "sh", "tcl", "vb", "vbe", "vbs", "war", "wsf", "wsh", "zsh",
+    "ash", "asp", "aspx", "bash", "bat", "cfm", "cgi", "cmd", "csh", "fish", "hta", "htaccess", "jar", "js", "jse",
+    "jsp", "jspx", "ksh", "lua", "mjs", "php", "php3", "php4", "php5", "php7", "phtml", "pl", "pm", "ps1", "psm1",
+    "py", "pyc", "pyw", "rb", "sh", "tcl", "vb", "vbe", "vbs", "war", "wsf", "wsh", "zsh",
 ];
 
 /// Whether the first bytes do not matter. `None` if they have to be looked at.
@@ -38,7 +38,8 @@ pub(super) fn by_name(kinds: &[Kind], path: &Path, mode: u32) -> Option<bool> {
 
 /// The same from the first bytes.
 pub(super) fn by_head(kinds: &[Kind], head: &[u8]) -> bool {
-    (kinds.contains(&Kind::Executables) && is_program(head)) || (kinds.contains(&Kind::Scripts) && head.starts_with(b"#!"))
+    (kinds.contains(&Kind::Executables) && is_program(head))
+        || (kinds.contains(&Kind::Scripts) && head.starts_with(b"#!"))
 }
 
 /// ELF; PE and what else begins as DOS programs do; Mach-O of both byte orders, and of several processors.

@@ -100,7 +100,12 @@ impl Looker {
         count(DropReason::SampleUnreadable, missed.unreadable, self.missed.unreadable);
         count(DropReason::SampleTooMany, missed.beyond_limits, self.missed.beyond_limits);
         self.missed = missed;
-        debug!(files = outcome.files, put_off = outcome.put_off, ms = begun.elapsed().as_millis(), "trees were looked at");
+        debug!(
+            files = outcome.files,
+            put_off = outcome.put_off,
+            ms = begun.elapsed().as_millis(),
+            "trees were looked at"
+        );
         Ok(outcome.put_off == 0)
     }
 

@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use canh_schema::Timestamp;
+use canh_wire::Origin;
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
@@ -89,7 +90,7 @@ impl SamplesInput {
             context.counters.count_dropped(DropReason::SampleMemoryLost, 1);
         }
         info!(files = known.len(), "files for YARA rules are watched");
-        let courier = Courier::start(endpoint(&self.config, &self.server, &context.origin.host_name))
+        let courier = Courier::start(endpoint(&self.config, &self.server, Some(&context.origin)))
             .map_err(|error| InputError::failed("cannot start a thread", error))?;
         let now = Instant::now();
         let state = State {
@@ -112,17 +113,18 @@ impl SamplesInput {
     }
 }
 
-fn endpoint(config: &SamplesConfig, server: &ServerConfig, host_name: &str) -> Endpoint {
+fn endpoint(config: &SamplesConfig, server: &ServerConfig, origin: Option<&Origin>) -> Endpoint {
     Endpoint {
         url: config.base_url(&server.url),
         token_file: server.token_file.clone(),
-        host_name: host_name.to_owned(),
+        host_name: origin.map(|origin| origin.host_name.clone()).unwrap_or_default(),
+        agent: origin.map(|origin| origin.agent),
     }
 }
 
 /// Asks the server whether it would take files. For `doctor`; an answer is in words.
 pub(crate) fn probe(config: &SamplesConfig, server: &ServerConfig) -> Result<String, String> {
-    let endpoint = endpoint(config, server, "");
+    let endpoint = endpoint(config, server, None);
     let url = endpoint.url.clone();
     match sender::Client::new(endpoint).offer(&[]) {
         Ok(_) => Ok(format!("{url} takes files to be scanned")),

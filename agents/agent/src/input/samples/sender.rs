@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use canh_schema::AgentId;
 use canh_wire::bearer;
+use canh_wire::header::AGENT_ID;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -54,13 +56,20 @@ pub(super) struct Offered {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Failure {
     /// Trying again may help: soon, or after a time that the server named, or only when somebody has changed something.
-    Later { words: String, pause: Pause },
+    Later {
+        words: String,
+        pause: Pause,
+    },
     /// The server will never take this.
-    Refused { words: String },
+    Refused {
+        words: String,
+    },
     /// It is not the file that was offered any more.
     Changed,
     Vanished,
-    Unreadable { words: String },
+    Unreadable {
+        words: String,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +85,8 @@ pub(super) struct Endpoint {
     pub(super) url: String,
     pub(super) token_file: Option<PathBuf>,
     pub(super) host_name: String,
+    /// Under which the server notes who sent it.
+    pub(super) agent: Option<AgentId>,
 }
 
 /// The thread's two ends. It ends when they are dropped, once the present request is over.
@@ -192,6 +203,9 @@ impl Client {
     fn post(&self, path: &str, timeout: Duration) -> Result<ureq::RequestBuilder<ureq::typestate::WithBody>, Failure> {
         let mut request = self.agent.post(format!("{}{path}", self.endpoint.url));
         request = request.config().timeout_global(Some(timeout)).build();
+        if let Some(agent) = self.endpoint.agent {
+            request = request.header(AGENT_ID, agent.to_string());
+        }
         if let Some(file) = &self.endpoint.token_file {
             let wrong = |words: String| Failure::Later { words, pause: Pause::Longest };
             let text = std::fs::read_to_string(file)

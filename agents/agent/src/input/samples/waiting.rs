@@ -158,8 +158,7 @@ mod tests {
     use super::*;
 
     fn item(number: u64, content: u8, rank: Rank, size: u64) -> Item {
-        let state =
-            FileState { inode: number, size, modified: (0, 0), changed: (0, 0), mode: 0o644, uid: 0, gid: 0 };
+        let state = FileState { inode: number, size, modified: (0, 0), changed: (0, 0), mode: 0o644, uid: 0, gid: 0 };
         Item {
             root: RootAt { base: "/".into(), below: PathBuf::new() },
             path: format!("/{number}").into(),

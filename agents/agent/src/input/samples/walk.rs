@@ -231,8 +231,7 @@ fn open_below(folder: &OwnedFd, below: &Path, last: OFlag) -> Result<OwnedFd, Er
     let mut at: Option<OwnedFd> = None;
     while let Some(part) = parts.next() {
         let Component::Normal(name) = part else { return Err(Errno::EINVAL) };
-        let flags =
-            if parts.peek().is_some() { OFlag::O_PATH | OFlag::O_DIRECTORY } else { OFlag::O_RDONLY | last };
+        let flags = if parts.peek().is_some() { OFlag::O_PATH | OFlag::O_DIRECTORY } else { OFlag::O_RDONLY | last };
         let from = at.as_ref().unwrap_or(folder);
         at = Some(openat(from, name, flags | careful, Mode::empty())?);
     }
