@@ -106,8 +106,11 @@ pub static DOORS: &[DoorSpec] = &[
 ];
 
 /// What reads bytes of a protocol before anything is journaled.
-pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 2] =
-    [("relp_frames", relp_frames::fuzz), ("client_certificate", tls::fuzz_certificate)];
+pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 3] = [
+    ("relp_frames", relp_frames::fuzz),
+    ("client_certificate", tls::fuzz_certificate),
+    ("sample_offers", sample_offers::fuzz),
+];
 
 /// A door with its address taken, which nobody serves yet.
 pub struct BoundDoor {

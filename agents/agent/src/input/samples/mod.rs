@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 use canh_schema::Timestamp;
 use canh_wire::Origin;
 use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
 };
 use tracing::{debug, info, warn};
 
@@ -174,11 +175,14 @@ impl Input for SamplesInput {
     }
 }
 
-/// The scheduler gives this thread what others leave, and the disk's scheduler as well: its class follows from that.
+/// Nice value 11, and by that the lowest but one priority of the disk's scheduler. Not `SCHED_IDLE`: on a host whose
+/// processors are taken by what an intruder runs, the look that finds it would take very long.
 fn lower_priority() {
-    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
-        warn!(?error, "files are looked at with the priority of everything else");
+    const PRIORITY: u8 = 20;
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    let set = |priority| set_thread_priority_and_policy(thread_native_id(), priority, policy).is_ok();
+    if !ThreadPriorityValue::try_from(PRIORITY).is_ok_and(|value| set(ThreadPriority::Crossplatform(value))) {
+        warn!("files are looked at with the priority of everything else");
     }
 }
 
