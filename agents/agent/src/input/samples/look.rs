@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use canh_schema::Timestamp;
 use nix::unistd::{Uid, User};
 use tracing::{debug, warn};
 
@@ -34,6 +35,8 @@ pub(super) struct Looker {
     buffer: Vec<u8>,
     owners: HashMap<u32, String>,
     warned_full: bool,
+    /// When the agent started, in seconds since 1970: what changed after that is new even while a first look is under way.
+    started: i64,
     /// What could not be looked at the last time, so that it is counted once.
     missed: Missed,
 }
@@ -67,6 +70,7 @@ impl Looker {
             buffer: vec![0; READ_LEN],
             owners: HashMap::new(),
             warned_full: false,
+            started: Timestamp::now().secs(),
             missed: Missed::default(),
         }
     }
@@ -135,8 +139,9 @@ impl Looker {
             state.known.note_seen(key, today());
             return Flow::Continue(());
         }
+        let was_there = !at.baselined && file.changed.0 <= self.started;
         let rank = match entry {
-            None if !at.baselined => Rank::Backlog,
+            None if was_there => Rank::Backlog,
             Some(_) if same => Rank::Backlog,
             _ => Rank::Fresh,
         };
@@ -150,7 +155,7 @@ impl Looker {
         if state.waiting.contains(key) || restless {
             return Flow::Continue(());
         }
-        let remembered = entry.is_none() && !at.baselined && self.config.baseline == Baseline::Remember;
+        let remembered = entry.is_none() && was_there && self.config.baseline == Baseline::Remember;
         if remembered || file.size == 0 {
             state.known.put(key, print, 0, today());
             return Flow::Continue(());
