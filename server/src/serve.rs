@@ -61,7 +61,13 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     config.check()?;
     let filter = tracing_subscriber::EnvFilter::try_from_env("CANH_LOG").unwrap_or_else(|_| "info,tantivy=warn".into());
     let ansi = terminal::wants_colours(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_writer(std::io::stderr)
+        // A log that cannot be written, because it lies on the disk that is full, must not end the thread that writes it.
+        .log_internal_errors(false)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("canh")

@@ -125,6 +125,8 @@ fn run(config: Config, mode: Mode) -> ExitCode {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // A log that cannot be written, because its disk is full, must not end the thread that writes it.
+        .log_internal_errors(false)
         .init();
     let result = block_on(async {
         let stop = CancellationToken::new();
