@@ -5,10 +5,17 @@ use serde::Deserialize;
 
 use crate::door::elasticsearch::ElasticsearchConfig;
 use crate::door::flow::FlowConfig;
+use crate::door::forward::ForwardConfig;
+use crate::door::gelf_http::GelfHttpConfig;
+use crate::door::gelf_tcp::GelfTcpConfig;
+use crate::door::gelf_udp::GelfUdpConfig;
 use crate::door::http::HttpConfig;
+use crate::door::journald_upload::JournaldUploadConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
+use crate::door::prometheus_write::PrometheusWriteConfig;
 use crate::door::relp::RelpConfig;
 use crate::door::relp_tls::RelpTlsConfig;
+use crate::door::snmp::SnmpConfig;
 use crate::door::source_tokens;
 use crate::door::splunk_hec::SplunkHecConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
@@ -36,6 +43,13 @@ pub struct CollectorConfig {
     pub relp_tls: RelpTlsConfig,
     pub tls: TlsConfig,
     pub flow: FlowConfig,
+    pub snmp: SnmpConfig,
+    pub forward: ForwardConfig,
+    pub gelf_udp: GelfUdpConfig,
+    pub gelf_tcp: GelfTcpConfig,
+    pub gelf_http: GelfHttpConfig,
+    pub prometheus_write: PrometheusWriteConfig,
+    pub journald_upload: JournaldUploadConfig,
     pub sources: SourcesConfig,
     pub feed: FeedConfig,
     pub geo: GeoConfig,
@@ -52,6 +66,8 @@ pub enum SettingError {
         "configuration key `{key}`: `{value}` is not a version; write three numbers with dots, for example `8.17.0`"
     )]
     Version { key: &'static str, value: String },
+    #[error("configuration key `{key}`: {wrong}")]
+    Wrong { key: &'static str, wrong: String },
     #[error(
         "a batch that `{key}` allows may have {needed} bytes, and the journal takes {batch_max} at most; raise \
          `journal.batch_max` to {needed} or more, or lower `{key}`"
@@ -62,13 +78,18 @@ pub enum SettingError {
 impl CollectorConfig {
     /// Whether a door needs the certificate of `[collector.tls]`.
     pub(crate) fn needs_tls(&self) -> bool {
-        self.syslog_tls.enabled || self.relp_tls.enabled
+        self.syslog_tls.enabled
+            || self.relp_tls.enabled
+            || (self.gelf_tcp.enabled && self.gelf_tcp.tls)
+            || (self.forward.enabled && self.forward.tls)
     }
 
     /// Whether the doors that are enabled can work with a journal that takes batches of `batch_max`.
     pub(crate) fn check(&self, batch_max: ByteSize) -> Result<(), SettingError> {
         source_tokens::check(&self.http.token).map_err(|wrong| SettingError::Token { wrong })?;
         self.elasticsearch.check()?;
+        self.snmp.check()?;
+        self.forward.check()?;
         let formats = [
             ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
             ("collector.syslog_tcp.format", self.syslog_tcp.enabled, &self.syslog_tcp.format),
@@ -90,6 +111,15 @@ impl CollectorConfig {
             ("collector.syslog_tls.batch_size", self.syslog_tls.enabled, self.syslog_tls.batch_len_max()),
             ("collector.relp.message_max", self.relp.enabled, self.relp.batch_len_max()),
             ("collector.relp_tls.message_max", self.relp_tls.enabled, self.relp_tls.batch_len_max()),
+            ("collector.gelf_udp.message_max", self.gelf_udp.enabled, self.gelf_udp.batch_len_max()),
+            ("collector.gelf_tcp.batch_size", self.gelf_tcp.enabled, self.gelf_tcp.batch_len_max()),
+            (
+                "collector.journald_upload.entry_max",
+                self.http.enabled && self.journald_upload.enabled,
+                self.journald_upload.batch_len_max(),
+            ),
+            ("collector.forward.message_max", self.forward.enabled, self.forward.batch_len_max()),
+            ("collector.snmp.enabled", self.snmp.enabled, self.snmp.batch_len_max()),
             ("collector.flow.enabled", self.flow.enabled, self.flow.batch_len_max()),
         ];
         for (key, enabled, len) in batches {

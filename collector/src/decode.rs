@@ -3,15 +3,18 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use canh_schema::{BatchId, ByteSize, Event, EventBatch, EventId, IssueKind, Position, Value, field, field_by_name};
+use canh_snmp::Mibs;
 use compact_str::{CompactString, ToCompactString, format_compact};
 
 use crate::envelope::{Cut, Door, Envelope, Framing, Record};
 use crate::format::{
-    self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, otlp, splunk_hec,
+    self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, fluent, journal_export,
+    otlp, prometheus, snmp, splunk_hec,
 };
 use crate::source::{project, slapd};
 
@@ -30,7 +33,12 @@ pub struct DecodeSettings {
     pub future_max: Duration,
     /// Zone of times that do not name theirs.
     pub zone: Zone,
+    /// Names of what SNMP sends.
+    pub mibs: Arc<Mibs>,
 }
+
+/// The names that are known without any file.
+static BUILTIN: LazyLock<Arc<Mibs>> = LazyLock::new(Arc::default);
 
 impl Default for DecodeSettings {
     fn default() -> Self {
@@ -41,6 +49,7 @@ impl Default for DecodeSettings {
             events_max: 100_000,
             future_max: Duration::from_secs(24 * 3_600),
             zone: Zone::default(),
+            mibs: BUILTIN.clone(),
         }
     }
 }
@@ -57,6 +66,10 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
         Framing::OtlpLogs => otlp::decode_logs(&mut decoder, &envelope.payload),
         Framing::OtlpMetrics => otlp::decode_metrics(&mut decoder, &envelope.payload),
         Framing::Flows => flow_datagrams::decode(&mut decoder, envelope),
+        Framing::Snmp => snmp::decode(&mut decoder),
+        Framing::PrometheusWrite => prometheus::decode(&mut decoder, &envelope.payload),
+        Framing::Fluent => fluent::decode(&mut decoder),
+        Framing::JournalExport => journal_export::decode(&mut decoder),
         Framing::Lines | Framing::NdJson | Framing::Records => decoder.records(),
         Framing::ElasticBulk => elastic_bulk::decode(&mut decoder),
         Framing::HecEvents => splunk_hec::decode(&mut decoder, &envelope.payload),

@@ -18,6 +18,12 @@ pub enum DropReason {
     Truncated,
     /// A frame that breaks its protocol, so that where the next one starts is unknown.
     BadFrame,
+    /// A message that is of the door's protocol and brings nothing that is kept: a question, for example.
+    NotTaken,
+    /// Its sender did not prove to be one that may send.
+    Unauthenticated,
+    /// A message that is older than those before it, so that it may be a recording.
+    NotInTime,
     /// The sender went away in the middle of a record whose framing says how long it is.
     Incomplete,
     /// The server is shutting down.
@@ -33,13 +39,16 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::KernelBuffer,
         Self::QueueFull,
         Self::JournalFull,
         Self::JournalError,
         Self::Truncated,
         Self::BadFrame,
+        Self::NotTaken,
+        Self::Unauthenticated,
+        Self::NotInTime,
         Self::Incomplete,
         Self::ShuttingDown,
         Self::Damaged,
@@ -56,6 +65,9 @@ impl DropReason {
             Self::JournalError => "journal_error",
             Self::Truncated => "truncated",
             Self::BadFrame => "bad_frame",
+            Self::NotTaken => "not_taken",
+            Self::Unauthenticated => "unauthenticated",
+            Self::NotInTime => "not_in_time",
             Self::Incomplete => "incomplete",
             Self::ShuttingDown => "shutting_down",
             Self::Damaged => "damaged",

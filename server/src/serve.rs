@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use canh_collector::{Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode};
+use canh_collector::{
+    Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode, load_mibs,
+};
 use canh_console::{App, AppParts, Readiness, Settings};
 use canh_messages::Key;
 use canh_schema::{ByteSize, Timestamp};
@@ -106,7 +108,9 @@ impl Server {
     async fn serve(self) -> anyhow::Result<()> {
         let data = &self.config.data;
         let drops = Drops::new(&self.registry)?;
-        let settings = DecodeSettings::default();
+        let mibs = load_mibs(self.config.collector.snmp.mibs.as_deref())
+            .context("cannot load names of SNMP (`collector.snmp.mibs`)")?;
+        let settings = DecodeSettings { mibs, ..DecodeSettings::default() };
         let geo = Geo::load(&self.config.collector.geo).context("cannot load places of addresses (`collector.geo`)")?;
         let decoder = Arc::new({
             let geo = geo.clone();
@@ -130,6 +134,7 @@ impl Server {
             samples: yara.as_ref().map(Yara::sink).transpose()?,
         };
         let mut doors = self.config.collector.clone();
+        doors.snmp.state_file = self.config.in_data(&doors.snmp.state_file);
         doors.flow.state_file = self.config.in_data(&doors.flow.state_file);
         let collector = Collector::bind(&doors, parts, &self.registry)?;
         let address = self.config.console.listen;

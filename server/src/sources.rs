@@ -82,8 +82,12 @@ fn kind(key: &SourceKey, door: Door) -> SourceKind {
         (SourceKey::Agent(_), _) => SourceKind::Agent,
         (_, Door::OtlpGrpc | Door::OtlpHttp) => SourceKind::Otlp,
         (_, Door::SyslogTcp | Door::SyslogUdp | Door::SyslogTls | Door::Relp | Door::RelpTls) => SourceKind::Syslog,
-        (_, Door::Ndjson | Door::Samples | Door::Elasticsearch | Door::SplunkHec) => SourceKind::Http,
+        (_, Door::Ndjson | Door::Samples | Door::Elasticsearch | Door::SplunkHec | Door::GelfHttp) => SourceKind::Http,
         (_, Door::Flow) => SourceKind::Flow,
+        (_, Door::PrometheusWrite | Door::JournaldUpload) => SourceKind::Http,
+        (_, Door::Snmp) => SourceKind::Snmp,
+        (_, Door::Forward) => SourceKind::Fluent,
+        (_, Door::GelfUdp | Door::GelfTcp) => SourceKind::Gelf,
         (_, Door::Import | Door::Canary | Door::Ledger) => SourceKind::File,
     }
 }

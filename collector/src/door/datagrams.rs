@@ -2,23 +2,30 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use canh_schema::ByteSize;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, setsockopt, sockopt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tracing::info;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 
-use crate::envelope::Cut;
+use super::intake::Intake;
+use crate::drops::DropReason;
+use crate::envelope::{Cut, Door};
 
 /// Datagrams taken from the kernel at once.
 pub(super) const DATAGRAMS_MAX: usize = 64;
 /// Longest datagram.
 pub(super) const DATAGRAM_MAX: usize = 65_535;
+/// How often a thread that receives looks whether it shall stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often the kernel's tables are read for what it dropped, at most.
 const LOOK_FOR_DROPS_EVERY: Duration = Duration::from_millis(500);
 
@@ -34,10 +41,10 @@ pub(super) struct DatagramSocket {
 
 /// What one call brought.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Taken {
-    pub(super) datagrams: usize,
+struct Taken {
+    datagrams: usize,
     /// Datagrams that the kernel dropped since the last call.
-    pub(super) kernel_drops: u32,
+    kernel_drops: u32,
 }
 
 impl DatagramSocket {
@@ -65,17 +72,14 @@ impl DatagramSocket {
         Ok((Self { socket, kernel_drops: 0, looked: Instant::now(), is_news: false }, address))
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// The same socket once more, to send answers.
+    pub(super) fn to_answer(&self) -> io::Result<UdpSocket> {
+        self.socket.try_clone()
     }
 
     /// Takes what is waiting, without waiting itself, and hands each datagram on. `buffer` has room for
     /// [`DATAGRAMS_MAX`] of them.
-    pub(super) fn take(
-        &mut self,
-        buffer: &mut [u8],
-        mut each: impl FnMut(&[u8], SocketAddr, Cut),
-    ) -> Result<Taken, Errno> {
+    fn take(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8], SocketAddr, Cut)) -> Result<Taken, Errno> {
         let len = buffer.len() / DATAGRAMS_MAX;
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             buffer.chunks_exact_mut(len).map(|chunk| [IoSliceMut::new(chunk)]).collect();
@@ -115,12 +119,81 @@ impl DatagramSocket {
 
     /// The kernel tells what it dropped only beside a later datagram. When none comes, its tables are read; how many more
     /// it dropped is the answer. `now` does not wait for the next time.
-    pub(super) fn look_for_drops(&mut self, now: bool) -> u32 {
+    fn look_for_drops(&mut self, now: bool) -> u32 {
         if !self.is_news || (!now && self.looked.elapsed() < LOOK_FOR_DROPS_EVERY) {
             return 0;
         }
         (self.looked, self.is_news) = (Instant::now(), false);
         super::socket_drops::read(&self.socket).map_or(0, |total| self.new_drops(total))
+    }
+}
+
+/// Somebody who takes datagrams in a thread of its own.
+pub(super) trait Datagrams {
+    fn datagram(&mut self, datagram: &[u8], peer: SocketAddr, cut: Cut);
+
+    /// How long it can wait for more; nothing if it does not matter.
+    fn patience(&self) -> Option<Duration>;
+
+    /// Comes after all that was waiting, and from time to time. Answers whether to go on.
+    fn look(&mut self, is_last: bool) -> bool;
+}
+
+/// Receives until `stop` fires and the kernel has nothing more.
+pub(super) fn receive(
+    door: Door,
+    sockets: &mut [DatagramSocket],
+    intake: &Intake,
+    stop: &CancellationToken,
+    work: &mut impl Datagrams,
+) {
+    let mut buffer = vec![0; DATAGRAMS_MAX * DATAGRAM_MAX];
+    let mut failing = false;
+    let name = door.name();
+    loop {
+        // Looked at before receiving: what came before `stop` is still taken.
+        let stopping = stop.is_cancelled();
+        if let Err(error) = wait(sockets, if stopping { Duration::ZERO } else { work.patience().unwrap_or(LOOK_EVERY) })
+        {
+            if !std::mem::replace(&mut failing, true) {
+                error!(door = name, %error, "cannot wait for datagrams; trying again until it works");
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        let mut datagrams = 0;
+        for socket in &mut *sockets {
+            match socket.take(&mut buffer, |datagram, peer, cut| work.datagram(datagram, peer, cut)) {
+                Ok(taken) => {
+                    failing = false;
+                    datagrams += taken.datagrams;
+                    intake.dropped(door, None, DropReason::KernelBuffer, u64::from(taken.kernel_drops));
+                }
+                Err(Errno::EAGAIN | Errno::EINTR) => {
+                    let drops = u64::from(socket.look_for_drops(stopping));
+                    intake.dropped(door, None, DropReason::KernelBuffer, drops);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        error!(door = name, %error, "cannot receive datagrams; trying again until it works");
+                    }
+                    thread::sleep(LOOK_EVERY);
+                }
+            }
+        }
+        let is_last = stopping && datagrams == 0;
+        if !work.look(is_last) || is_last {
+            return;
+        }
+    }
+}
+
+/// Waits until something comes, or for so long.
+fn wait(sockets: &[DatagramSocket], patience: Duration) -> Result<(), Errno> {
+    let mut fds: Vec<_> = sockets.iter().map(|socket| PollFd::new(socket.socket.as_fd(), PollFlags::POLLIN)).collect();
+    let timeout = PollTimeout::try_from(patience.min(LOOK_EVERY)).unwrap_or(PollTimeout::ZERO);
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

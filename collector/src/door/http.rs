@@ -1,6 +1,8 @@
 //! One HTTP listener for everything that is sent by HTTP: OTLP ([`super::otlp_http`]), newline-delimited JSON
-//! ([`super::ndjson`]), files to be scanned ([`super::samples`], [`super::sample_offers`]), Elasticsearch's `_bulk` ([`super::elasticsearch`]) and
-//! Splunk's HTTP Event Collector ([`super::splunk_hec`]). Bodies may be compressed with gzip or zstd.
+//! ([`super::ndjson`]), files to be scanned ([`super::samples`], [`super::sample_offers`]), Elasticsearch's `_bulk` ([`super::elasticsearch`]),
+//! Splunk's HTTP Event Collector ([`super::splunk_hec`]), GELF ([`super::gelf_http`]), Prometheus' remote write
+//! ([`super::prometheus_write`]) and systemd's journal ([`super::journald_upload`]). Bodies may be compressed with gzip or
+//! zstd.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -27,7 +29,10 @@ use super::intake::{Intake, TOKEN_LABEL};
 use super::otlp::{Logs, Metrics, Signal};
 use super::resend::{self, Resends};
 use super::source_tokens::{SourceToken, SourceTokens};
-use super::{BindError, BoundDoor, elasticsearch, listen_tcp, ndjson, otlp_http, sample_offers, samples, splunk_hec};
+use super::{
+    BindError, BoundDoor, elasticsearch, gelf_http, journald_upload, listen_tcp, ndjson, otlp_http, prometheus_write,
+    sample_offers, samples, splunk_hec,
+};
 use crate::config::CollectorConfig;
 use crate::envelope::{Door, Envelope};
 use crate::journal::JournalError;
@@ -158,6 +163,15 @@ fn router(all: &CollectorConfig, intake: Intake) -> Router {
     if all.splunk_hec.enabled {
         router = router.merge(splunk_hec::routes(&all.splunk_hec));
     }
+    if all.gelf_http.enabled {
+        router = router.merge(gelf_http::routes());
+    }
+    if all.prometheus_write.enabled {
+        router = router.merge(prometheus_write::routes(&all.prometheus_write));
+    }
+    if all.journald_upload.enabled {
+        router = router.merge(journald_upload::routes(&all.journald_upload));
+    }
     router
         // Bodies are read piece by piece under limits of their own.
         .layer(DefaultBodyLimit::disable())
@@ -171,6 +185,9 @@ fn unknown(all: &CollectorConfig) -> impl Fn() -> std::future::Ready<Response> +
     let mut paths = vec![Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH];
     paths.extend(all.elasticsearch.enabled.then_some(elasticsearch::PATH));
     paths.extend(all.splunk_hec.enabled.then_some(splunk_hec::PATH));
+    paths.extend(all.gelf_http.enabled.then_some(gelf_http::PATH));
+    paths.extend(all.prometheus_write.enabled.then_some(prometheus_write::PATH));
+    paths.extend(all.journald_upload.enabled.then_some(journald_upload::PATH));
     let message = format!("nothing is received here; send to one of {}\n", paths.join(", "));
     move || std::future::ready((StatusCode::NOT_FOUND, message.clone()).into_response())
 }
@@ -249,7 +266,17 @@ impl Refusal {
 impl App {
     /// Checks who asks, what the headers say of the body, and whether there is room, before the body is read.
     pub(super) fn admit(&self, headers: &HeaderMap, len_max: ByteSize) -> Result<Admitted, Refusal> {
-        let token = self.bearer(headers)?;
+        self.admit_as(headers, &[Scheme::Bearer], len_max)
+    }
+
+    /// The same for senders that have other ways to show their token.
+    pub(super) fn admit_as(
+        &self,
+        headers: &HeaderMap,
+        schemes: &[Scheme],
+        len_max: ByteSize,
+    ) -> Result<Admitted, Refusal> {
+        let token = self.named(headers, schemes)?;
         self.make_room(headers, len_max, token)
     }
 
@@ -269,7 +296,7 @@ impl App {
 
     /// The same for a file that is to be scanned.
     pub(super) fn admit_sample(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
-        let token = self.bearer(headers)?;
+        let token = self.named(headers, &[Scheme::Bearer])?;
         check_head(headers, self.config.sample_max, samples::too_large)?;
         let place = self.sample_places.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many files are being scanned; try again")
@@ -277,8 +304,8 @@ impl App {
         Ok(Admitted { place: Arc::new(place), token })
     }
 
-    fn bearer(&self, headers: &HeaderMap) -> Result<Option<CompactString>, Refusal> {
-        self.who(headers, &[Scheme::Bearer])
+    fn named(&self, headers: &HeaderMap, schemes: &[Scheme]) -> Result<Option<CompactString>, Refusal> {
+        self.who(headers, schemes)
             .map_err(|error| Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()))
     }
 
@@ -297,6 +324,14 @@ impl App {
 
     pub(super) fn count(&self, door: Door, refusal: &Refusal) {
         self.intake.refused(door, refusal.reason);
+    }
+
+    /// Counts a refusal and says it in plain words.
+    pub(super) fn refuse_plainly(&self, door: Door, refusal: &Refusal) -> Response {
+        self.count(door, refusal);
+        let mut response = (refusal.status, refusal.message.clone() + "\n").into_response();
+        refusal.add_headers(response.headers_mut());
+        response
     }
 
     /// Whether a body would be read now.

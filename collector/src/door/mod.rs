@@ -5,14 +5,21 @@
 
 pub mod elasticsearch;
 pub mod flow;
+pub mod forward;
+pub mod gelf_http;
+pub mod gelf_tcp;
+pub mod gelf_udp;
 pub mod http;
+pub mod journald_upload;
 pub mod ndjson;
 mod numbered;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod prometheus_write;
 pub mod relp;
 pub mod relp_tls;
 pub mod samples;
+pub mod snmp;
 pub mod source_tokens;
 pub mod splunk_hec;
 pub mod syslog_tcp;
@@ -22,18 +29,24 @@ pub mod tls;
 
 mod connection;
 mod datagrams;
+mod gather;
+mod gelf_chunks;
 mod intake;
+mod journal_entries;
 mod json_array;
 mod lines;
 mod log_limit;
+mod nul;
 mod octets;
 mod otlp;
 mod places;
 mod relp_frames;
 mod resend;
 mod sample_offers;
+mod secret_file;
 mod socket_drops;
 mod syslog_stream;
+mod unpack;
 
 use std::future::Future;
 use std::io;
@@ -69,8 +82,8 @@ pub static DOORS: &[DoorSpec] = &[
     },
     DoorSpec {
         name: "http",
-        about: "OpenTelemetry logs and metrics, newline-delimited JSON, Elasticsearch's `_bulk`, Splunk's HTTP Event Collector, and files to be \
-                scanned, over HTTP",
+        about: "OpenTelemetry logs and metrics, newline-delimited JSON, Elasticsearch's `_bulk`, Splunk's HTTP Event Collector, GELF, Prometheus' \
+                remote write, `systemd-journal-upload`, and files to be scanned, over HTTP",
         bind: |config, _, intake| http::bind(config, intake),
     },
     DoorSpec {
@@ -103,13 +116,38 @@ pub static DOORS: &[DoorSpec] = &[
         about: "NetFlow v1, v5, v7 and v9, IPFIX, and sFlow v5",
         bind: |config, _, intake| flow::bind(&config.flow, intake),
     },
+    DoorSpec {
+        name: "snmp",
+        about: "SNMP traps and informs, versions 1, 2c and 3",
+        bind: |config, _, intake| snmp::bind(&config.snmp, intake),
+    },
+    DoorSpec {
+        name: "forward",
+        about: "the forward protocol of Fluentd and Fluent Bit, with acknowledgements, over TCP or TLS",
+        bind: |config, tls, intake| forward::bind(&config.forward, tls, intake),
+    },
+    DoorSpec {
+        name: "gelf_udp",
+        about: "Graylog's GELF in datagrams, whole or in chunks",
+        bind: |config, _, intake| gelf_udp::bind(&config.gelf_udp, intake),
+    },
+    DoorSpec {
+        name: "gelf_tcp",
+        about: "Graylog's GELF over TCP or TLS",
+        bind: |config, tls, intake| gelf_tcp::bind(&config.gelf_tcp, tls, intake),
+    },
 ];
 
 /// What reads bytes of a protocol before anything is journaled.
-pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 3] = [
+pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 8] = [
     ("relp_frames", relp_frames::fuzz),
     ("client_certificate", tls::fuzz_certificate),
     ("sample_offers", sample_offers::fuzz),
+    ("snmp_datagram", canh_snmp::fuzz_datagram),
+    ("mib_module", canh_snmp::fuzz_mib),
+    ("forward_message", forward::fuzz),
+    ("gelf_chunks", gelf_chunks::fuzz),
+    ("journal_entries", journal_entries::fuzz),
 ];
 
 /// A door with its address taken, which nobody serves yet.
@@ -188,6 +226,13 @@ fn listen_tcp(door: &str, address: SocketAddr) -> Result<(tokio::net::TcpListene
         Ok((listener, address))
     };
     listen().map_err(BindError::new(door, address))
+}
+
+/// Bytes of the system that nobody can know before.
+fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

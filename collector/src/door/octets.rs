@@ -14,6 +14,8 @@ pub(super) enum StreamFraming {
     Counted,
     /// One message per line (RFC 6587, section 3.4.2).
     Lines,
+    /// A zero byte behind each message, as GELF has it.
+    Nul,
 }
 
 /// Tells the framing from the first bytes of a connection. `None` until there are enough of them.

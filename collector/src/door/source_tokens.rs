@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tracing::{info, warn};
 
+use super::secret_file;
 use crate::token::{TokenCheck, TokenHash, TokenSet};
 
 /// How long a change of a file may be overlooked.
@@ -21,7 +22,6 @@ const TOKENS_MAX: usize = 1_000;
 const NAME_LEN_MAX: usize = 64;
 /// Shorter ones could be guessed.
 const TOKEN_LEN_MIN: usize = 16;
-const TOKEN_LEN_MAX: u64 = 4_096;
 
 /// `[[collector.http.token]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -121,15 +121,9 @@ fn read(files: &[SourceToken]) -> TokenSet {
 }
 
 fn read_one(path: &Path) -> Result<String, String> {
-    let cannot = |error: std::io::Error| format!("cannot be read ({error})");
-    if fs::metadata(path).map_err(cannot)?.len() > TOKEN_LEN_MAX {
-        return Err(format!("is longer than {TOKEN_LEN_MAX} bytes"));
-    }
-    let text = fs::read_to_string(path).map_err(cannot)?;
-    match text.trim() {
-        "" => Err("is empty".to_owned()),
+    match secret_file::read(path)? {
         token if token.len() < TOKEN_LEN_MIN => Err(format!("holds fewer than {TOKEN_LEN_MIN} characters")),
-        token => Ok(token.to_owned()),
+        token => Ok(token),
     }
 }
 

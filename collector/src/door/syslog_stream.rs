@@ -1,5 +1,5 @@
-//! A stream of syslog messages, whatever carries it: split, gathered into batches, journaled. Used by the doors for
-//! syslog over TCP and over TLS.
+//! A stream of messages, whatever carries it: split, gathered into batches, journaled. Used by the doors for syslog and
+//! GELF over TCP and over TLS.
 //!
 //! Syslog has no answer, so a sender cannot know what was kept. What can be done is done: a full journal stops the
 //! reading, TCP stops the sender, and what is read is journaled before more is read.
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::intake::{Intake, lost_reason};
 use super::lines::{LineSplitter, Ready};
+use super::nul::NulSplitter;
 use super::octets::{BadFrame, OctetSplitter, StreamFraming, detect};
 use super::places::Place;
 use crate::drops::DropReason;
@@ -34,6 +35,8 @@ pub(super) const READ_LEN: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct StreamSettings {
     pub(super) door: Door,
+    /// Left out, it is told from the first bytes of each connection.
+    pub(super) framing: Option<StreamFraming>,
     pub(super) message_max: usize,
     pub(super) batch_size: usize,
     pub(super) patience: Patience,
@@ -129,7 +132,10 @@ impl Connection {
         place: Arc<Place>,
         stop: CancellationToken,
     ) -> Self {
-        let splitter = Splitter::Unknown(Vec::new());
+        let splitter = match settings.framing {
+            Some(framing) => Splitter::new(framing, settings.message_max),
+            None => Splitter::Unknown(Vec::new()),
+        };
         Self { settings, intake, peer, name, stop, place, has_sent: false, splitter, cut_counted: 0 }
     }
 
@@ -226,6 +232,7 @@ enum Splitter {
     Unknown(Vec<u8>),
     Lines(LineSplitter),
     Octets(OctetSplitter),
+    Nul(NulSplitter),
 }
 
 impl Splitter {
@@ -233,6 +240,7 @@ impl Splitter {
         match self {
             Self::Lines(lines) => lines.push(data),
             Self::Octets(octets) => return octets.push(data),
+            Self::Nul(messages) => messages.push(data),
             Self::Unknown(start) => {
                 start.extend_from_slice(data);
                 let start = std::mem::take(start);
@@ -252,6 +260,7 @@ impl Splitter {
         match framing {
             StreamFraming::Counted => Self::Octets(OctetSplitter::new(message_max)),
             StreamFraming::Lines => Self::Lines(LineSplitter::new(Framing::Lines, message_max)),
+            StreamFraming::Nul => Self::Nul(NulSplitter::new(message_max)),
         }
     }
 
@@ -263,6 +272,10 @@ impl Splitter {
                 false
             }
             Self::Octets(octets) => octets.finish(),
+            Self::Nul(messages) => {
+                messages.finish();
+                false
+            }
             Self::Unknown(start) => {
                 let mut lines = LineSplitter::new(Framing::Lines, message_max);
                 lines.push(start);
@@ -278,6 +291,7 @@ impl Splitter {
             Self::Unknown(_) => 0,
             Self::Lines(lines) => lines.ready_len(),
             Self::Octets(octets) => octets.ready_len(),
+            Self::Nul(messages) => messages.ready_len(),
         }
     }
 
@@ -286,6 +300,7 @@ impl Splitter {
             Self::Unknown(start) => start.len(),
             Self::Lines(lines) => lines.partial_len(),
             Self::Octets(octets) => octets.partial_len(),
+            Self::Nul(messages) => messages.partial_len(),
         }
     }
 
@@ -294,6 +309,7 @@ impl Splitter {
             Self::Unknown(_) => 0,
             Self::Lines(lines) => lines.cut_total(),
             Self::Octets(octets) => octets.cut_total(),
+            Self::Nul(messages) => messages.cut_total(),
         }
     }
 
@@ -302,6 +318,7 @@ impl Splitter {
             Self::Unknown(_) => Vec::new(),
             Self::Lines(lines) => lines.take().collect(),
             Self::Octets(octets) => octets.take().collect(),
+            Self::Nul(messages) => messages.take().collect(),
         }
     }
 }

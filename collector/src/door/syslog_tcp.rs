@@ -98,6 +98,7 @@ async fn serve(config: SyslogTcpConfig, listener: TcpListener, intake: Intake, s
     };
     let settings = Arc::new(StreamSettings {
         door: DOOR,
+        framing: None,
         message_max: config.message_max.as_len(),
         batch_size: config.batch_size.as_len(),
         patience: Patience {

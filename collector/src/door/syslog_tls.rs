@@ -107,6 +107,7 @@ async fn serve(config: SyslogTlsConfig, listener: TcpListener, tls: Arc<Tls>, in
     };
     let settings = Arc::new(StreamSettings {
         door: DOOR,
+        framing: None,
         message_max: config.message_max.as_len(),
         batch_size: config.batch_size.as_len(),
         patience: Patience {

@@ -71,10 +71,22 @@ pub enum Door {
     SplunkHec = 31,
     /// NetFlow, IPFIX and sFlow.
     Flow = 40,
+    /// Traps and informs of SNMP.
+    Snmp = 50,
+    /// Graylog's GELF.
+    GelfUdp = 51,
+    GelfTcp = 52,
+    GelfHttp = 53,
+    /// Prometheus' remote write.
+    PrometheusWrite = 54,
+    /// `systemd-journal-upload`.
+    JournaldUpload = 55,
+    /// The forward protocol of Fluentd and Fluent Bit.
+    Forward = 56,
 }
 
 impl Door {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Ndjson,
@@ -90,6 +102,13 @@ impl Door {
         Self::Elasticsearch,
         Self::SplunkHec,
         Self::Flow,
+        Self::Snmp,
+        Self::GelfUdp,
+        Self::GelfTcp,
+        Self::GelfHttp,
+        Self::PrometheusWrite,
+        Self::JournaldUpload,
+        Self::Forward,
     ];
 
     /// The name in configuration, metrics and `canh.source`.
@@ -110,6 +129,13 @@ impl Door {
             Self::Elasticsearch => "elasticsearch",
             Self::SplunkHec => "splunk_hec",
             Self::Flow => "flow",
+            Self::Snmp => "snmp",
+            Self::GelfUdp => "gelf_udp",
+            Self::GelfTcp => "gelf_tcp",
+            Self::GelfHttp => "gelf_http",
+            Self::PrometheusWrite => "prometheus_write",
+            Self::JournaldUpload => "journald_upload",
+            Self::Forward => "forward",
         }
     }
 
@@ -138,10 +164,18 @@ pub enum Framing {
     HecEvents = 21,
     /// A list as in [`Framing::Records`]: first what the decoder has to know of the exporters, then their datagrams.
     Flows = 40,
+    /// A list as in [`Framing::Records`] of notifications of SNMP, each with how its sender was known.
+    Snmp = 50,
+    /// One protobuf `prometheus.WriteRequest`.
+    PrometheusWrite = 51,
+    /// A list as in [`Framing::Records`] of entries of systemd's journal in its export format.
+    JournalExport = 52,
+    /// A list as in [`Framing::Records`] of events of the forward protocol, each a tag, a time and a record in MessagePack.
+    Fluent = 53,
 }
 
 impl Framing {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::OtlpLogs,
         Self::OtlpMetrics,
         Self::Lines,
@@ -150,6 +184,10 @@ impl Framing {
         Self::ElasticBulk,
         Self::HecEvents,
         Self::Flows,
+        Self::Snmp,
+        Self::PrometheusWrite,
+        Self::JournalExport,
+        Self::Fluent,
     ];
 
     fn from_number(number: u8) -> Option<Self> {

@@ -1,11 +1,11 @@
 //! The journal of systemd as `journalctl -o json` writes it. Times are microseconds, every value is text; a text that
 //! is not UTF-8 is a list of bytes. Source: systemd's "Journal Export Formats".
 
-use canh_schema::{Event, IssueKind, Timestamp, Value, field};
+use canh_schema::Event;
 
 use super::json::mark;
 use super::{Context, Fit, Format, Text};
-use crate::source::{self, project};
+use crate::source;
 
 /// `journalctl -o json`.
 pub(super) struct JournaldJson;
@@ -33,45 +33,7 @@ impl Format for JournaldJson {
         }
         let Some(json) = text.take_json(context) else { return Fit::No };
         json.into_event(event);
-
-        let microseconds = |name| event.attr(name).and_then(Value::as_i64).and_then(|us| us.checked_mul(1_000));
-        // The sender's own time, if the journal has it, is the better one.
-        match microseconds("_SOURCE_REALTIME_TIMESTAMP").or_else(|| microseconds("__REALTIME_TIMESTAMP")) {
-            Some(nanos) => event.time = Timestamp::from_nanos(nanos),
-            None => event.push_issue(IssueKind::BadTime, "__REALTIME_TIMESTAMP"),
-        }
-        let text_of = |event: &Event, name| event.attr(name).and_then(Value::as_str).map(str::to_owned);
-        let number_of = |event: &Event, name| event.attr(name).and_then(Value::as_i64);
-        if let Some(host) = text_of(event, "_HOSTNAME") {
-            event.set(field::HOST_NAME, host);
-        }
-        source::syslog::severity(event, number_of(event, "PRIORITY"));
-        source::syslog::facility(event, number_of(event, "SYSLOG_FACILITY"));
-        for (name, id) in FIELDS {
-            if let Some(value) = text_of(event, name) {
-                project::set_text(event, *id, &value);
-            }
-        }
-        let message = match event.attr("MESSAGE") {
-            Some(Value::List(bytes)) => bytes_as_text(bytes),
-            Some(value) => value.as_text().unwrap_or_default().into_owned(),
-            None => String::new(),
-        };
-        let program = text_of(event, "SYSLOG_IDENTIFIER").or_else(|| text_of(event, "_COMM"));
-        let pid = text_of(event, "_PID").or_else(|| text_of(event, "SYSLOG_PID"));
-        source::syslog::apply(event, context, program.as_deref(), pid.as_deref(), &message);
+        source::journald::apply(event, context);
         Fit::Yes
     }
-}
-
-const FIELDS: &[(&str, canh_schema::FieldId)] = &[
-    ("_EXE", field::PROCESS_EXECUTABLE),
-    ("_CMDLINE", field::PROCESS_COMMAND_LINE),
-    ("_UID", field::USER_ID),
-    ("_SYSTEMD_UNIT", field::SERVICE_NAME),
-];
-
-fn bytes_as_text(bytes: &[Value]) -> String {
-    let bytes: Vec<u8> = bytes.iter().filter_map(Value::as_i64).filter_map(|byte| u8::try_from(byte).ok()).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -62,6 +62,7 @@ pub(crate) mod mark {
     pub(crate) const AWS_SOURCE: u32 = 1 << 16;
     pub(crate) const AWS_NAME: u32 = 1 << 17;
     pub(crate) const AWS_REGION: u32 = 1 << 18;
+    pub(crate) const GELF: u32 = 1 << 24;
 
     pub(super) const NAMES: &[(&str, u32)] = &[
         ("Channel", CHANNEL),
@@ -92,6 +93,7 @@ pub(crate) mod mark {
         ("apiVersion", API_VERSION),
         ("resourceId", AZURE_RESOURCE),
         ("operationName", AZURE_OPERATION),
+        ("short_message", GELF),
     ];
 }
 

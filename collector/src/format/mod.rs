@@ -7,6 +7,7 @@ mod clock;
 mod cloudtrail;
 mod evtx;
 mod flow;
+mod gelf;
 mod identity;
 mod journald_json;
 mod json;
@@ -32,7 +33,12 @@ mod zeek_json;
 pub(crate) mod auditd;
 pub(crate) mod elastic_bulk;
 pub(crate) mod flow_datagrams;
+pub(crate) mod fluent;
+pub(crate) mod journal_export;
+pub(crate) mod msgpack;
 pub(crate) mod otlp;
+pub(crate) mod prometheus;
+pub(crate) mod snmp;
 pub(crate) mod splunk_hec;
 
 use canh_schema::{Event, Timestamp};
@@ -68,6 +74,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &evtx::Evtx,
     &windows_flat::WindowsFlat,
     &journald_json::JournaldJson,
+    &gelf::Gelf,
     &flow::Flow,
     &metric::Metric,
     &zeek_json::ZeekJson,
@@ -164,6 +171,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "evtx": evtx::Evtx,
         "windows_flat": windows_flat::WindowsFlat,
         "journald_json": journald_json::JournaldJson,
+        "gelf": gelf::Gelf,
         "flow": flow::Flow,
         "metric": metric::Metric,
         "zeek_json": zeek_json::ZeekJson,
@@ -190,6 +198,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
     targets.push(("evtx_file", crate::evtx_file::fuzz));
     targets.push(("elastic_bulk", elastic_bulk::fuzz));
     targets.push(("splunk_hec", splunk_hec::fuzz));
+    targets.push(("prometheus_write", prometheus::fuzz));
     targets.extend(crate::door::FUZZ_TARGETS);
     targets
 }

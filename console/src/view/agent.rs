@@ -48,6 +48,12 @@ pub(crate) enum AgentKind {
     Http,
     /// NetFlow, IPFIX or sFlow.
     Flow,
+    /// Traps and informs of SNMP.
+    Snmp,
+    /// GELF over UDP or TCP.
+    Gelf,
+    /// The forward protocol of Fluentd and Fluent Bit.
+    Fluent,
     /// Files read by the server itself.
     File,
 }
@@ -77,6 +83,9 @@ impl AgentView {
                 SourceKind::Syslog => AgentKind::Syslog,
                 SourceKind::Http => AgentKind::Http,
                 SourceKind::Flow => AgentKind::Flow,
+                SourceKind::Snmp => AgentKind::Snmp,
+                SourceKind::Gelf => AgentKind::Gelf,
+                SourceKind::Fluent => AgentKind::Fluent,
                 SourceKind::File => AgentKind::File,
             },
             host: record.host.map(Into::into),

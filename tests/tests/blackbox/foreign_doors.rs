@@ -13,7 +13,7 @@ use super::doors::{count_reaches, tool};
 
 /// A Python in which this module can be imported: the one of `CANH_TEST_PYTHON`, of the clients' own directory, or of the
 /// machine. Else a loud word that there is none.
-fn python_with(module: &str) -> Option<PathBuf> {
+pub(crate) fn python_with(module: &str) -> Option<PathBuf> {
     let named = std::env::var_os("CANH_TEST_PYTHON").map(PathBuf::from);
     let own = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/canh/clients/bin/python"));
     let candidates = named.into_iter().chain(own).chain([PathBuf::from("/usr/bin/python3")]);
@@ -27,7 +27,7 @@ fn python_with(module: &str) -> Option<PathBuf> {
     found
 }
 
-fn run(python: &Path, script: &str, server: &Server) -> anyhow::Result<String> {
+pub(crate) fn run(python: &Path, script: &str, server: &Server) -> anyhow::Result<String> {
     let output = Command::new(python)
         .args(["-c", script])
         .env("PORT", server.ports.http.to_string())
@@ -160,7 +160,7 @@ for n in range(50):
 }
 
 /// Sends with curl and answers status and body.
-fn curl(curl: &Path, token: &str, url: &str, body: &str, more: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn curl(curl: &Path, token: &str, url: &str, body: &str, more: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(curl)
         .args(["-sS", "-w", " %{http_code}", "-H", &format!("authorization: Bearer {token}"), "--data-binary", body])
         .args(more)

@@ -1,6 +1,7 @@
 //! Black-box tests: the real programs, real files, real sockets. One binary, so that it is linked once.
 
 mod bad_input;
+mod client_doors;
 mod command_line;
 mod crash;
 mod demo;
@@ -17,5 +18,6 @@ mod retro_hunt;
 mod rule_review;
 mod rule_tune;
 mod samples;
+mod snmp_door;
 mod syslog_doors;
 mod yara;

@@ -1,7 +1,6 @@
 //! The thread that receives: it feeds each datagram to the decoder's memory, parts what has to wait, and makes batches.
 
 use std::net::{IpAddr, SocketAddr};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
@@ -9,22 +8,18 @@ use canh_flows::{
     Decoder, FlowSet, Gap, Hold, Limits, Outcome, Sequences, Sink, StoreCounts, StreamKey, UnknownSet, held, with_sets,
 };
 use canh_schema::Timestamp;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::warn;
 
-use super::super::datagrams::{DATAGRAM_MAX, DATAGRAMS_MAX, DatagramSocket};
+use super::super::datagrams::{DatagramSocket, Datagrams, receive};
 use super::super::intake::Intake;
 use super::state::State;
 use super::{BATCH_LEN, Batch, DOOR, FlowConfig, NAME, Sender};
 use crate::drops::DropReason;
 use crate::envelope::{Cut, RecordList};
 
-/// How often the thread looks whether it shall stop.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A batch waits this long for more, so that what it needs of the past is written once for many datagrams.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
 /// How often the state is written at most, and what counts as a large one.
@@ -100,59 +95,24 @@ impl Receiver {
 
     /// Receives until `stop` fires and the kernel has nothing more.
     pub(super) fn run(mut self) {
-        let mut buffer = vec![0; DATAGRAMS_MAX * DATAGRAM_MAX];
-        let mut failing = false;
-        loop {
-            // Looked at before receiving: what came before `stop` is still taken.
-            let stopping = self.stop.is_cancelled();
-            if let Err(error) = self.wait(stopping) {
-                if !std::mem::replace(&mut failing, true) {
-                    error!(door = NAME, %error, "cannot wait for datagrams; trying again until it works");
-                }
-                thread::sleep(LOOK_EVERY);
-            }
-            let mut datagrams = 0;
-            for socket in &mut self.sockets {
-                let collect = &mut self.collect;
-                match socket.take(&mut buffer, |datagram, peer, cut| collect.datagram(datagram, peer, cut)) {
-                    Ok(taken) => {
-                        failing = false;
-                        datagrams += taken.datagrams;
-                        let drops = u64::from(taken.kernel_drops);
-                        collect.intake.dropped(DOOR, None, DropReason::KernelBuffer, drops);
-                    }
-                    Err(Errno::EAGAIN | Errno::EINTR) => {
-                        let drops = u64::from(socket.look_for_drops(stopping));
-                        collect.intake.dropped(DOOR, None, DropReason::KernelBuffer, drops);
-                    }
-                    Err(error) => {
-                        if !std::mem::replace(&mut failing, true) {
-                            error!(door = NAME, %error, "cannot receive datagrams; trying again until it works");
-                        }
-                        thread::sleep(LOOK_EVERY);
-                    }
-                }
-            }
-            let is_last = stopping && datagrams == 0;
-            self.collect.look(is_last);
-            if is_last || self.collect.is_closed {
-                self.collect.save_last();
-                return;
-            }
-        }
+        let intake = self.collect.intake.clone();
+        receive(DOOR, &mut self.sockets, &intake, &self.stop, &mut self.collect);
+        self.collect.save_last();
+    }
+}
+
+impl Datagrams for Collect {
+    fn datagram(&mut self, datagram: &[u8], peer: SocketAddr, cut: Cut) {
+        self.take(datagram, peer, cut);
     }
 
-    /// Waits until something comes or the batch has to go.
-    fn wait(&self, stopping: bool) -> Result<(), Errno> {
-        let left = self.collect.began.map_or(LOOK_EVERY, |began| BATCH_WAIT.saturating_sub(began.elapsed()));
-        let patience = if stopping { Duration::ZERO } else { left.min(LOOK_EVERY) };
-        let mut fds: Vec<_> =
-            self.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
-        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(error) => Err(error),
-        }
+    fn patience(&self) -> Option<Duration> {
+        self.began.map(|began| BATCH_WAIT.saturating_sub(began.elapsed()))
+    }
+
+    fn look(&mut self, is_last: bool) -> bool {
+        self.look_after(is_last);
+        !self.is_closed
     }
 }
 
@@ -171,7 +131,7 @@ impl Sink for Unknown {
 }
 
 impl Collect {
-    fn datagram(&mut self, datagram: &[u8], peer: SocketAddr, cut: Cut) {
+    fn take(&mut self, datagram: &[u8], peer: SocketAddr, cut: Cut) {
         let exporter = peer.ip();
         let outcome = self.message(datagram, exporter, Timestamp::now().nanos());
         if cut == Cut::Truncated {
@@ -234,7 +194,7 @@ impl Collect {
     }
 
     /// Sends what has waited long enough, and looks after what is remembered.
-    fn look(&mut self, is_last: bool) {
+    fn look_after(&mut self, is_last: bool) {
         if is_last || self.began.is_some_and(|began| began.elapsed() >= BATCH_WAIT) {
             self.flush();
         }

@@ -2,6 +2,7 @@
 
 mod flow;
 mod foreign;
+mod forward;
 mod grpc;
 mod http;
 mod real;
@@ -9,6 +10,7 @@ mod relp;
 mod samples;
 mod syslog;
 mod tls;
+mod writes;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -75,6 +77,9 @@ fn bench_for_samples(
     config.flow.listen = vec![any];
     let dir = tempfile::tempdir().unwrap();
     journal.dir = dir.path().to_owned();
+    if config.snmp.state_file.is_relative() {
+        config.snmp.state_file = dir.path().join(&config.snmp.state_file);
+    }
     if config.flow.state_file.is_relative() {
         config.flow.state_file = dir.path().join(&config.flow.state_file);
     }

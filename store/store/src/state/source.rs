@@ -13,12 +13,28 @@ pub enum SourceKind {
     Http,
     /// NetFlow, IPFIX or sFlow.
     Flow,
+    /// Traps and informs of SNMP.
+    Snmp,
+    /// GELF over UDP or TCP.
+    Gelf,
+    /// The forward protocol of Fluentd and Fluent Bit.
+    Fluent,
     /// Files that the server reads itself.
     File,
 }
 
 impl SourceKind {
-    pub const ALL: [Self; 6] = [Self::Agent, Self::Otlp, Self::Syslog, Self::Http, Self::Flow, Self::File];
+    pub const ALL: [Self; 9] = [
+        Self::Agent,
+        Self::Otlp,
+        Self::Syslog,
+        Self::Http,
+        Self::Flow,
+        Self::Snmp,
+        Self::Gelf,
+        Self::Fluent,
+        Self::File,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,6 +43,9 @@ impl SourceKind {
             Self::Syslog => "syslog",
             Self::Http => "http",
             Self::Flow => "flow",
+            Self::Snmp => "snmp",
+            Self::Gelf => "gelf",
+            Self::Fluent => "fluent",
             Self::File => "file",
         }
     }
