@@ -96,8 +96,9 @@ impl<'a> Reader<'_, 'a> {
                 Token::Word("END") => break,
                 Token::Word("IMPORTS") => self.imports(&mut module),
                 Token::Word("MACRO") => while self.tokens.next().is_some_and(|token| token != Token::Word("END")) {},
-                Token::Word("OBJECT") if self.tokens.next_if_eq(&Token::Word("IDENTIFIER")).is_some() => {
-                    if self.tokens.next_if_eq(&Token::Is).is_some() {
+                Token::Word("OBJECT") => {
+                    let is_identifier = self.tokens.next_if_eq(&Token::Word("IDENTIFIER")).is_some();
+                    if is_identifier && self.tokens.next_if_eq(&Token::Is).is_some() {
                         self.define(&mut module, name, Kind::Node, "", Syntax::Labels(Labels::default()));
                     }
                 }
