@@ -477,7 +477,7 @@ export interface components {
             reason: string;
         };
         /** @enum {string} */
-        AgentKind: "agent" | "otlp" | "syslog" | "http" | "flow" | "file";
+        AgentKind: "agent" | "otlp" | "syslog" | "http" | "flow" | "snmp" | "gelf" | "fluent" | "file";
         /** @description Agents and other senders, those heard of most recently first. */
         AgentList: {
             items: components["schemas"]["AgentView"][];
