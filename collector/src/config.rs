@@ -1,5 +1,7 @@
 //! `[collector]` as a whole.
 
+use std::path::PathBuf;
+
 use canh_schema::ByteSize;
 use serde::Deserialize;
 
@@ -22,7 +24,7 @@ use crate::door::syslog_tcp::SyslogTcpConfig;
 use crate::door::syslog_tls::SyslogTlsConfig;
 use crate::door::syslog_udp::SyslogUdpConfig;
 use crate::door::tls::TlsConfig;
-use crate::format;
+use crate::format::{self, Zone, ZoneError};
 use crate::geo::GeoConfig;
 
 /// What the journal writes before the payload of a batch is at most this long.
@@ -60,6 +62,8 @@ pub struct CollectorConfig {
 pub enum SettingError {
     #[error("configuration key `{key}`: {}", format::unknown(name))]
     UnknownFormat { key: &'static str, name: String },
+    #[error("configuration key `collector.sources.time_zone`: {0}")]
+    TimeZone(ZoneError),
     #[error("configuration key `collector.http.token`: {wrong}")]
     Token { wrong: String },
     #[error(
@@ -90,6 +94,7 @@ impl CollectorConfig {
         self.elasticsearch.check()?;
         self.snmp.check()?;
         self.forward.check()?;
+        self.sources.time_zone.parse::<Zone>().map_err(SettingError::TimeZone)?;
         let formats = [
             ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
             ("collector.syslog_tcp.format", self.syslog_tcp.enabled, &self.syslog_tcp.format),
@@ -97,8 +102,11 @@ impl CollectorConfig {
             ("collector.relp.format", self.relp.enabled, &self.relp.format),
             ("collector.relp_tls.format", self.relp_tls.enabled, &self.relp_tls.format),
         ];
+        let is_described =
+            |name: &str| self.sources.dir.as_ref().is_some_and(|dir| dir.join(name).join("source.toml").exists());
         for (key, enabled, name) in formats {
-            if let Some(name) = name.as_ref().filter(|name| enabled && format::by_name(name).is_none()) {
+            let unknown = |name: &&String| enabled && !format::is_known(name) && !is_described(name);
+            if let Some(name) = name.as_ref().filter(unknown) {
                 return Err(SettingError::UnknownFormat { key, name: name.clone() });
             }
         }
@@ -138,11 +146,16 @@ impl CollectorConfig {
 pub struct SourcesConfig {
     /// Senders that are remembered for the Agents page. Beyond it the ones that were quiet for longest are forgotten.
     pub sources_max: usize,
+    /// Directory with folders that describe further sources, see docs/sources.md. One that is named like a source of the
+    /// program takes its place. Read again at SIGHUP.
+    pub dir: Option<PathBuf>,
+    /// Zone of times that do not name theirs, as an IANA name. A described source may have one of its own.
+    pub time_zone: String,
 }
 
 impl Default for SourcesConfig {
     fn default() -> Self {
-        Self { sources_max: 10_000 }
+        Self { sources_max: 10_000, dir: None, time_zone: "Asia/Ho_Chi_Minh".to_owned() }
     }
 }
 
@@ -194,6 +207,11 @@ mod tests {
             let closed = format!("[{door}]\nenabled = false\nformat = 'zeek_jsn'");
             assert_eq!(toml::from_str::<CollectorConfig>(&closed).unwrap().check(default), Ok(()));
         }
+        check_cannot_work(
+            "[sources]\ntime_zone = 'Mars'",
+            default,
+            &["`collector.sources.time_zone`", "`Mars`", "Asia/Ho_Chi_Minh"],
+        );
         let both = |key| ["`journal.batch_max`", key];
         check_cannot_work("", ByteSize::mib(16), &both("`collector.otlp_grpc.message_max`"));
         check_cannot_work("[otlp_grpc]\nenabled = false", ByteSize::mib(16), &both("`collector.http.message_max`"));

@@ -17,6 +17,7 @@ use crate::format::{
     otlp, prometheus, snmp, splunk_hec,
 };
 use crate::source::{project, slapd};
+use crate::vendor::Vendors;
 
 /// What decoding may spend, and what it assumes about times without zone.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct DecodeSettings {
     pub zone: Zone,
     /// Names of what SNMP sends.
     pub mibs: Arc<Mibs>,
+    /// Sources that are described in folders.
+    pub vendors: Arc<Vendors>,
 }
 
 /// The names that are known without any file.
@@ -50,6 +53,7 @@ impl Default for DecodeSettings {
             future_max: Duration::from_secs(24 * 3_600),
             zone: Zone::default(),
             mibs: BUILTIN.clone(),
+            vendors: Vendors::shipped(),
         }
     }
 }
@@ -172,7 +176,8 @@ impl<'a> Decoder<'a> {
         if text.trim_ascii().is_empty() {
             return None;
         }
-        decode_text(&text, &self.context(), hint.or(self.hint), &mut event);
+        let context = self.context();
+        decode_named(&text, &context, hint.or(self.hint), self.envelope.format.as_deref(), &mut event);
         Some(event)
     }
 
@@ -228,6 +233,24 @@ pub(crate) fn set_if_absent(event: &mut Event, name: &str, value: impl Into<Valu
         Some(id) if project::set_value(event, id, &value) => (),
         _ => event.attrs.push((name.into(), value)),
     }
+}
+
+/// As [`decode_text`]; `name` may be that of a source that is described in a folder.
+pub(crate) fn decode_named(
+    text: &str,
+    context: &Context<'_>,
+    hint: Option<&'static dyn Format>,
+    name: Option<&str>,
+    event: &mut Event,
+) {
+    if let Some(name) = name.filter(|name| hint.is_none() && name.contains('-')) {
+        let line = text.trim_end_matches(['\0', '\r', '\n']);
+        match context.settings.vendors.named(name) {
+            Some(source) if source.apply(event, context, line) => return,
+            _ => event.push_issue(IssueKind::Malformed, format_compact!("not {name}")),
+        }
+    }
+    decode_text(text, context, hint, event);
 }
 
 /// Fills the event from one text: with the format that was named, or else the first that fits.

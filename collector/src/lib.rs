@@ -16,6 +16,7 @@ mod mibs;
 mod source;
 mod sources;
 mod token;
+mod vendor;
 
 pub use collector::{Collector, CollectorError, CollectorParts, run};
 pub use config::{CollectorConfig, FeedConfig, SettingError, SourcesConfig};
@@ -31,3 +32,4 @@ pub use journal::{Appended, Journal, JournalConfig, JournalError, JournalReader}
 pub use mibs::{MibError, load as load_mibs};
 pub use sources::{Note, Noted, SourceAbout, SourceKey, SourceStatus, Sources};
 pub use token::{AuthError, TokenCheck, TokenHash, TokenSet};
+pub use vendor::{Problem as SourceProblem, Proof, Saved, Vendors, prove};

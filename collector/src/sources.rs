@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use canh_schema::{AgentId, Timestamp};
+use canh_schema::{AgentId, Event, Timestamp, Value, field};
 use compact_str::{CompactString, ToCompactString, format_compact};
 use parking_lot::Mutex;
 use prometheus::{IntGauge, Registry};
 use rustc_hash::FxHashMap;
 
 use crate::drops::DropReason;
-use crate::envelope::Door;
+use crate::envelope::{Door, Envelope};
 
 /// Who a sender is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +51,9 @@ pub struct SourceStatus {
     pub dropped: u64,
     /// What it says about itself.
     pub about: SourceAbout,
+    /// Milliseconds that its clock is behind ours, negative if it is ahead, smoothed; of senders of syslog, which send
+    /// what happens as it happens. The way here is in it.
+    pub clock_skew_ms: Option<i64>,
 }
 
 /// What a sender says about itself. Hostile where it is shown.
@@ -143,7 +146,14 @@ pub struct Sources {
     notes: Mutex<FxHashMap<(CompactString, Noted), u64>>,
     sources_max: usize,
     known: IntGauge,
+    clocks_off: IntGauge,
 }
+
+/// A clock that is this far away is wrong: correlation over several sources misses what it says.
+const CLOCK_OFF_MS: i64 = 60_000;
+/// Events of one batch that are asked for the time, and how much weight the newest one has.
+const CLOCK_EVENTS: usize = 8;
+const CLOCK_WEIGHT: i64 = 8;
 
 impl Sources {
     /// # Errors
@@ -152,7 +162,13 @@ impl Sources {
     pub fn new(sources_max: usize, registry: &Registry) -> Result<Self, prometheus::Error> {
         let known = IntGauge::new("canh_sources", "Senders known since the start.")?;
         registry.register(Box::new(known.clone()))?;
-        Ok(Self { lines: Mutex::default(), notes: Mutex::default(), sources_max: sources_max.max(16), known })
+        let clocks_off = IntGauge::new(
+            "canh_sources_clock_off",
+            "Senders of syslog whose times are a minute or more away from when they arrive.",
+        )?;
+        registry.register(Box::new(clocks_off.clone()))?;
+        let sources_max = sources_max.max(16);
+        Ok(Self { lines: Mutex::default(), notes: Mutex::default(), sources_max, known, clocks_off })
     }
 
     pub fn add(&self, key: SourceKey, seen: &Seen) {
@@ -172,6 +188,7 @@ impl Sources {
             duplicates: 0,
             dropped: 0,
             about: SourceAbout::default(),
+            clock_skew_ms: None,
         });
         line.door = seen.door;
         line.address = seen.address.or(line.address);
@@ -211,6 +228,29 @@ impl Sources {
         }
     }
 
+    /// Measures the clocks of those that sent these events. Only of syslog, because files are read late.
+    pub fn measure_clocks(&self, envelope: &Envelope, events: &[Event]) {
+        let door = envelope.door;
+        if !matches!(door, Door::SyslogUdp | Door::SyslogTcp | Door::SyslogTls | Door::Relp | Door::RelpTls) {
+            return;
+        }
+        // One without a time of its own has that of its receipt.
+        let told = events.iter().filter(|event| event.time != event.received).take(CLOCK_EVENTS);
+        for event in told {
+            let name = event.get(field::CANH_SOURCE).and_then(Value::as_str);
+            let Some(name) = name.and_then(|name| name.strip_prefix(door.name())?.strip_prefix(':')) else { continue };
+            let key = match name.parse() {
+                Ok(address) => SourceKey::Peer(door, address),
+                Err(_) => SourceKey::Named(door, name.into()),
+            };
+            let behind = event.received.nanos().saturating_sub(event.time.nanos()) / 1_000_000;
+            if let Some(line) = self.lines.lock().get_mut(&key) {
+                let before = line.clock_skew_ms.unwrap_or(behind);
+                line.clock_skew_ms = Some(before.saturating_add(behind.saturating_sub(before) / CLOCK_WEIGHT));
+            }
+        }
+    }
+
     pub fn get(&self, key: &SourceKey) -> Option<SourceStatus> {
         self.lines.lock().get(key).cloned()
     }
@@ -218,6 +258,8 @@ impl Sources {
     /// All lines, the ones seen last first.
     pub fn snapshot(&self) -> Vec<SourceStatus> {
         let mut lines: Vec<_> = self.lines.lock().values().cloned().collect();
+        let is_off = |line: &&SourceStatus| line.clock_skew_ms.is_some_and(|skew| skew.abs() >= CLOCK_OFF_MS);
+        self.clocks_off.set(i64::try_from(lines.iter().filter(is_off).count()).unwrap_or(i64::MAX));
         lines.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then(a.key.cmp(&b.key)));
         lines
     }
@@ -257,6 +299,26 @@ mod tests {
         assert_eq!(short, [(peer(1), 2, 5), (peer(2), 1, 1)]);
         assert_eq!(lines[0].first_seen, Timestamp::from_secs(10));
         assert_eq!(lines[0].key.name(), "syslog_udp:0.0.0.1");
+    }
+
+    #[test]
+    fn clocks_of_senders_of_syslog_are_measured() {
+        let sources = Sources::new(100, &Registry::new()).unwrap();
+        sources.add(SourceKey::Peer(Door::SyslogUdp, Ipv4Addr::LOCALHOST.into()), &seen(10, 1));
+        let measure = |door, behind_secs: i64| {
+            let received = Timestamp::from_secs(100_000);
+            let envelope = Envelope::new(door, received, crate::Framing::Lines, bytes::Bytes::new());
+            let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, bytes::Bytes::new());
+            event.time = Timestamp::from_secs(100_000 - behind_secs);
+            event.set(field::CANH_SOURCE, "syslog_udp:127.0.0.1");
+            sources.measure_clocks(&envelope, &[event]);
+            sources.snapshot()[0].clock_skew_ms
+        };
+        assert_eq!(measure(Door::SyslogUdp, 0), None); // it had no time of its own
+        assert_eq!(measure(Door::OtlpGrpc, 7_200), None);
+        assert_eq!(measure(Door::SyslogUdp, 7_200), Some(7_200_000));
+        assert_eq!(sources.clocks_off.get(), 1);
+        assert_eq!(measure(Door::SyslogUdp, -800), Some(6_200_000));
     }
 
     #[test]

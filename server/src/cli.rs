@@ -17,6 +17,7 @@ Examples:
   canh rules test rules/ --mutate
   canh ioc check /etc/canh/indicators
   canh yara scan --rules rules/yara /srv/upload
+  canh sources test /etc/canh/sources
   canh doctor
 
 Exit codes:
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     /// Check YARA rules, and scan files with them
     #[command(subcommand)]
     Yara(YaraCommand),
+    /// Sources that are described in folders: what there is, and whether their samples come out as expected
+    #[command(subcommand)]
+    Sources(crate::vendors::SourcesCommand),
     /// Work with the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -29,6 +29,7 @@ mod secret;
 mod serve;
 mod sources;
 mod terminal;
+mod vendors;
 mod yara;
 
 use std::process::ExitCode;
@@ -92,6 +93,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ioc(IocCommand::Hunt(args)) => ioc::hunt(&args)?,
         Command::Yara(YaraCommand::Check { paths }) => return Ok(verdict(yara::check(&paths)?)),
         Command::Yara(YaraCommand::Scan(args)) => return Ok(yara::scan(&args)),
+        Command::Sources(command) => return Ok(verdict(vendors::run(&command)?)),
         Command::Config(ConfigCommand::Check { file }) => {
             ServerConfig::load(Some(&file))?.check()?;
             println!("{} is fine", file.display());

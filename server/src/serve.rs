@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use canh_collector::{
-    Collector, CollectorParts, DecodeSettings, Drops, Feed, Geo, Journal, Sources, TokenSet, decode, load_mibs,
+    Collector, CollectorParts, Drops, Envelope, Feed, Geo, Journal, Sources, TokenSet, decode, load_mibs,
 };
 use canh_console::{App, AppParts, Readiness, Settings};
 use canh_messages::Key;
@@ -46,7 +47,7 @@ use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules, review};
 use crate::samples::Yara;
 use crate::terminal::{self, say};
-use crate::{secret, sources};
+use crate::{secret, sources, vendors};
 
 /// The ledger's lines are kept this long, or as long as the events if that is longer.
 const LEDGER_KEPT: Duration = Duration::from_secs(90 * 86_400);
@@ -110,18 +111,20 @@ impl Server {
         let drops = Drops::new(&self.registry)?;
         let mibs = load_mibs(self.config.collector.snmp.mibs.as_deref())
             .context("cannot load names of SNMP (`collector.snmp.mibs`)")?;
-        let settings = DecodeSettings { mibs, ..DecodeSettings::default() };
+        let settings = vendors::settings(&self.config.collector.sources, mibs);
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
         let geo = Geo::load(&self.config.collector.geo).context("cannot load places of addresses (`collector.geo`)")?;
+        let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
         let decoder = Arc::new({
-            let geo = geo.clone();
-            move |envelope: &_, position, journal| {
-                let mut batch = decode(envelope, position, journal, &settings);
+            let (geo, settings, senders) = (geo.clone(), settings.clone(), senders.clone());
+            move |envelope: &Envelope, position, journal| {
+                let mut batch = decode(envelope, position, journal, &settings.load());
+                senders.measure_clocks(envelope, &batch.events);
                 geo.enrich(&mut batch.events);
                 batch
             }
         });
         let feed = Feed::new(self.journal.clone(), decoder, self.config.collector.feed.cache_bytes, drops.clone());
-        let senders = Arc::new(Sources::new(self.config.collector.sources.sources_max, &self.registry)?);
 
         // Addresses first: a port in use should be known before anything else happens.
         let yara = Yara::load(&self.config.detection.yara, data, &self.registry).await?;
@@ -273,6 +276,9 @@ impl Server {
             async move { canary_keeper.run(flocks, stop).await }
         });
         tokio::spawn(indicators.reload_on_hangup());
+        if self.config.collector.sources.dir.is_some() {
+            tokio::spawn(vendors::on_hangup(settings, self.config.collector.sources.clone()));
+        }
         tokio::spawn(places_on_hangup(geo, self.config.collector.geo.clone()));
         if let Some(tls) = collector.tls() {
             tokio::spawn(certificates_on_hangup(tls));

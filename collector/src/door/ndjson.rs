@@ -151,7 +151,7 @@ fn read_query(uri: &Uri) -> Result<Query, Refusal> {
         let message = format!("{}; known parameters: format, host", error.body_text());
         Refusal::new(StatusCode::BAD_REQUEST, "bad_query", message)
     })?;
-    if let Some(name) = query.format.as_deref().filter(|name| format::by_name(name).is_none()) {
+    if let Some(name) = query.format.as_deref().filter(|name| !format::is_known(name)) {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_format", format::unknown(name)));
     }
     Ok(query.0)

@@ -31,8 +31,12 @@ impl Format for JsonObject {
 
     fn decode(&self, text: &mut Text<'_>, context: &Context<'_>, event: &mut Event) -> Fit {
         let Some(json) = text.take_json(context) else { return Fit::No };
+        let vendor = context.settings.vendors.of_json(&json);
         json.into_event(event);
         source::generic::apply(event, context);
+        if let Some(number) = vendor {
+            context.settings.vendors.apply_json(event, context, number);
+        }
         if event.get(field::EVENT_DATASET).is_none() {
             event.set(field::EVENT_DATASET, "json");
         }
@@ -63,6 +67,9 @@ pub(crate) mod mark {
     pub(crate) const AWS_NAME: u32 = 1 << 17;
     pub(crate) const AWS_REGION: u32 = 1 << 18;
     pub(crate) const GELF: u32 = 1 << 24;
+    pub(crate) const EVE_TYPE: u32 = 1 << 19;
+    pub(crate) const EVE_FLOW: u32 = 1 << 20;
+    pub(crate) const EVE_STATS: u32 = 1 << 21;
 
     pub(super) const NAMES: &[(&str, u32)] = &[
         ("Channel", CHANNEL),
@@ -88,6 +95,9 @@ pub(crate) mod mark {
         ("eventSource", AWS_SOURCE),
         ("eventName", AWS_NAME),
         ("awsRegion", AWS_REGION),
+        ("event_type", EVE_TYPE),
+        ("flow_id", EVE_FLOW),
+        ("stats.uptime", EVE_STATS),
         ("ts", ZEEK_TIME),
         ("@proc", ZEEK_TIME),
         ("apiVersion", API_VERSION),

@@ -3,6 +3,7 @@
 
 mod apache_error;
 mod azure;
+mod cef;
 mod clock;
 mod cloudtrail;
 mod evtx;
@@ -11,16 +12,22 @@ mod gelf;
 mod identity;
 mod journald_json;
 mod json;
+mod key_value;
 mod kubernetes_audit;
+mod layout;
+mod leef;
 mod metric;
 mod mysql;
 mod nginx_error;
 mod oracle;
+mod pairs;
 mod plain;
 mod postgresql;
+mod suricata;
 mod syslog_3164;
 mod syslog_5424;
 mod text;
+mod vendor;
 mod web_access;
 mod windows_flat;
 mod winlogbeat;
@@ -40,14 +47,20 @@ pub(crate) mod otlp;
 pub(crate) mod prometheus;
 pub(crate) mod snmp;
 pub(crate) mod splunk_hec;
+pub(crate) mod windows_xml;
 
 use canh_schema::{Event, Timestamp};
 
+pub(crate) use cef::parse as cef_record;
 pub(crate) use clock::{Civil, epoch_seconds, fraction, leading, month, number as digits, rfc3339, time_of_day};
 pub use clock::{Zone, ZoneError};
 pub(crate) use json::Json;
+pub(crate) use layout::Layout;
+pub(crate) use leef::parse as leef_record;
 pub(crate) use mysql::syslog as mysql_line;
+pub(crate) use pairs::{Marks, Pairs, detect as pairs_in};
 pub(crate) use postgresql::leading_time as postgresql_time;
+pub(crate) use suricata::is_eve;
 pub use text::Text;
 pub(crate) use web_access::parse as web_request;
 
@@ -70,6 +83,9 @@ pub static FORMATS: &[&dyn Format] = &[
     &wso2_correlation::Wso2Correlation,
     &identity::Keycloak,
     &identity::Cas,
+    &windows_xml::WindowsXml,
+    &cef::Cef,
+    &leef::Leef,
     &winlogbeat::Winlogbeat,
     &evtx::Evtx,
     &windows_flat::WindowsFlat,
@@ -78,11 +94,14 @@ pub static FORMATS: &[&dyn Format] = &[
     &flow::Flow,
     &metric::Metric,
     &zeek_json::ZeekJson,
+    &suricata::Suricata,
     &kubernetes_audit::KubernetesAudit,
     &azure::Azure,
     &cloudtrail::CloudTrail,
     &json::JsonObject,
     &web_access::WebAccess,
+    &vendor::Vendor,
+    &key_value::KeyValue,
     &plain::Plain,
 ];
 
@@ -128,6 +147,12 @@ pub(crate) enum EnvelopeKeys {
 /// The format of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+/// Whether something can be named as the format of a source: a format, or a source that is described in a folder of the
+/// program.
+pub fn is_known(name: &str) -> bool {
+    by_name(name).is_some() || crate::Vendors::shipped().is_known(name)
 }
 
 /// What to tell somebody who names a format that is not in [`FORMATS`].
@@ -192,6 +217,12 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
         "wso2_correlation": wso2_correlation::Wso2Correlation,
         "keycloak": identity::Keycloak,
         "cas": identity::Cas,
+        "cef": cef::Cef,
+        "vendor": vendor::Vendor,
+        "leef": leef::Leef,
+        "key_value": key_value::KeyValue,
+        "suricata": suricata::Suricata,
+        "windows_xml": windows_xml::WindowsXml,
     };
     targets.push(("batch", fuzz_batch));
     targets.push(("flow_datagrams", flow_datagrams::fuzz));
@@ -199,6 +230,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
     targets.push(("elastic_bulk", elastic_bulk::fuzz));
     targets.push(("splunk_hec", splunk_hec::fuzz));
     targets.push(("prometheus_write", prometheus::fuzz));
+    targets.push(("vendor_sources", crate::vendor::fuzz));
     targets.extend(crate::door::FUZZ_TARGETS);
     targets
 }

@@ -18,7 +18,7 @@ use prost::Message;
 
 use super::by_name;
 use super::json::NAME_LEN_MAX;
-use crate::decode::{Decoder, decode_text};
+use crate::decode::{Decoder, decode_named};
 use crate::source::{self, project};
 
 /// Attributes as they are collected: dotted names and values.
@@ -132,7 +132,8 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
         let found = attrs.iter().chain(shared).find(|(key, _)| key == name);
         found.and_then(|(_, value)| value.as_str()).map(CompactString::from)
     };
-    let hint = find(attribute::FORMAT).and_then(|name| by_name(&name));
+    let format = find(attribute::FORMAT);
+    let hint = format.as_deref().and_then(by_name);
     let file = find(attribute::LOG_FILE_PATH);
     let is_traffic = find(attribute::EVENT_DATASET).is_some_and(|dataset| source::flow::is_dataset(&dataset));
 
@@ -165,7 +166,7 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
         }
         let mut context = decoder.context();
         context.file = file.as_deref();
-        decode_text(cut, &context, hint, &mut event);
+        decode_named(cut, &context, hint, format.as_deref(), &mut event);
     }
 
     // What the body itself says about host and time stands; attributes fill in the rest.

@@ -141,7 +141,8 @@ fn split_tag(text: &str) -> (Option<&str>, Option<&str>, &str) {
         .position(|byte| matches!(byte, b':' | b'[' | b' ' | b'"' | b'{' | b'='))
         .unwrap_or(0);
     let (tag, rest) = text.split_at(len);
-    if tag.is_empty() {
+    // `11/22/2026:08:31:48` is a device's own time.
+    if tag.is_empty() || tag.as_bytes()[0].is_ascii_digit() && tag.contains('/') {
         return (None, None, text);
     }
     let (pid, rest) = match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {

@@ -66,6 +66,10 @@ fn structured_data<'t>(text: &'t str, fields_max: usize, event: &mut Event) -> &
         return after.strip_prefix(' ').unwrap_or(after);
     }
     while let Some(element) = rest.strip_prefix('[') {
+        // `[action:"Accept"; …]` of Check Point is a message: the name of an element has no quotation mark.
+        if element.find(['"', '=']).is_some_and(|at| !element[..at].contains(' ') && element.as_bytes()[at] == b'"') {
+            return rest;
+        }
         let Some((after, complete)) = one_element(element, fields_max, event) else {
             event.push_issue(IssueKind::Malformed, "structured data");
             return rest;

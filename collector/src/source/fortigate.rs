@@ -5,7 +5,7 @@ use canh_schema::{Event, FieldId, IssueKind, LogSource, Timestamp, Value, field}
 use compact_str::CompactString;
 
 use super::project;
-use crate::format::{Context, epoch_seconds, rfc3339};
+use crate::format::{Context, Marks, Pairs, epoch_seconds, rfc3339};
 
 /// What FortiGate calls its values, and their field. Of two names for one field the first that is there counts.
 const FIELDS: &[(&str, FieldId)] = &[
@@ -43,7 +43,7 @@ pub(super) fn apply(event: &mut Event, context: &Context<'_>, message: &str) -> 
         return false;
     }
     let fields_max = context.settings.fields_max;
-    let mut pairs = Pairs(message);
+    let mut pairs = Pairs::new(message, Marks::BLANKS);
     for (key, value) in pairs.by_ref().take(fields_max) {
         event.attrs.push((CompactString::from(key), Value::Text(value)));
     }
@@ -113,79 +113,10 @@ fn time(event: &Event, context: &Context<'_>) -> Option<Timestamp> {
     rfc3339(&stamp, &context.settings.zone)
 }
 
-/// The pairs of a line. A value is a word, or stands in quotation marks with `\"` inside.
-struct Pairs<'t>(&'t str);
-
-impl<'t> Iterator for Pairs<'t> {
-    type Item = (&'t str, CompactString);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let rest = self.0.trim_start_matches(' ');
-            let (key, value) = rest.split_once('=')?;
-            // Words without `=` between two pairs belong to nobody.
-            let key = key.rsplit(' ').next().unwrap_or(key);
-            let Some(quoted) = value.strip_prefix('"') else {
-                let (value, rest) = value.split_at(value.find(' ').unwrap_or(value.len()));
-                self.0 = rest;
-                if key.is_empty() {
-                    continue;
-                }
-                return Some((key, value.into()));
-            };
-            let (value, rest) = unquoted(quoted);
-            self.0 = rest;
-            if !key.is_empty() {
-                return Some((key, value));
-            }
-        }
-    }
-}
-
-/// The text up to the closing mark, which may be missing where a line was cut, and what follows.
-fn unquoted(text: &str) -> (CompactString, &str) {
-    let mut value = CompactString::default();
-    let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest.as_bytes()) {
-        value.push_str(&rest[..at]);
-        if rest.as_bytes()[at] == b'"' {
-            return (value, &rest[at + 1..]);
-        }
-        let Some(next) = rest[at + 1..].chars().next() else { return (value, "") };
-        if !matches!(next, '"' | '\\') {
-            value.push('\\');
-        }
-        value.push(next);
-        rest = &rest[at + 1 + next.len_utf8()..];
-    }
-    value.push_str(rest);
-    (value, "")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::source::tested;
-
-    #[track_caller]
-    fn check(text: &str, expected: &[(&str, &str)]) {
-        let found: Vec<_> = Pairs(text).collect();
-        let found: Vec<_> = found.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        assert_eq!(found, expected, "input: {text:?}");
-    }
-
-    #[test]
-    fn pairs() {
-        check(r#"a=1 b="x y" c="""#, &[("a", "1"), ("b", "x y"), ("c", "")]);
-        check(r#"a="say \"hi\" C:\\x \n" b=2"#, &[("a", r#"say "hi" C:\x \n"#), ("b", "2")]);
-        check(r#"total=997 MB used="7 MB""#, &[("total", "997"), ("used", "7 MB")]);
-        check(r#"a="cut"#, &[("a", "cut")]);
-        check(r#"a="cut\"#, &[("a", "cut")]);
-        check("=x a=1", &[("a", "1")]);
-        check("no pairs", &[]);
-        check("ă=é", &[("ă", "é")]);
-        check("", &[]);
-    }
 
     #[test]
     fn lines() {

@@ -38,7 +38,7 @@ pub(crate) fn is_absent(value: &Value) -> bool {
     }
 }
 
-fn typed(kind: FieldKind, value: &Value) -> Option<Value> {
+pub(crate) fn typed(kind: FieldKind, value: &Value) -> Option<Value> {
     match (kind, value) {
         (_, Value::List(members)) => {
             let typed: Option<Vec<_>> =

@@ -4,8 +4,8 @@ use canh_schema::{Event, LogSource, Value, field};
 use compact_str::CompactString;
 
 use super::programs::{self, Reader};
-use super::{devices, oracle, pam, web, web_error};
-use crate::format::{Context, Fit, Json, auditd};
+use super::{devices, key_value, oracle, pam, suricata, vendor_event, web, web_error};
+use crate::format::{Context, Fit, Json, auditd, cef_record, is_eve, leef_record, pairs_in, windows_xml};
 
 /// Names of facilities. Source: RFC 5424, section 6.2.1, in the short form of `syslog.conf`.
 const FACILITIES: [&str; 24] = [
@@ -38,7 +38,7 @@ pub(crate) fn severity(event: &mut Event, number: Option<i64>) {
 /// Fills the event from program, process number and message.
 pub(crate) fn apply(event: &mut Event, context: &Context<'_>, program: Option<&str>, pid: Option<&str>, message: &str) {
     event.set(field::MESSAGE, message);
-    if devices::apply(event, context, program, message) {
+    if framed(event, context, program, message) || devices::apply(event, context, program, message) {
         return;
     }
     if let Some(name) = program {
@@ -50,6 +50,12 @@ pub(crate) fn apply(event: &mut Event, context: &Context<'_>, program: Option<&s
         event.attrs.push(("syslog.procid".into(), Value::from(pid)));
     }
 
+    // A folder may say of a program what the code says otherwise.
+    if let Some(name) = program
+        && context.settings.vendors.program(event, context, name, message)
+    {
+        return;
+    }
     let known = program.and_then(programs::find);
     match known.map(|known| known.reader) {
         Some(Reader::WebAccess) => {
@@ -89,24 +95,48 @@ pub(crate) fn apply(event: &mut Event, context: &Context<'_>, program: Option<&s
             let is_auth = matches!(facility, Some("auth" | "authpriv"));
             event.logsource.service = Some(CompactString::const_new(if is_auth { "auth" } else { "syslog" }));
             event.set(field::EVENT_DATASET, CompactString::const_new("syslog"));
-            if !pam::apply(event, message) {
-                json_body(event, context, message);
+            if !pam::apply(event, message) && !context.settings.vendors.line(event, context, message) {
+                body(event, context, message);
             }
         }
     }
 }
 
-/// A message that is a JSON object, with or without the `@cee:` cookie of structured logging.
-fn json_body(event: &mut Event, context: &Context<'_>, message: &str) {
+/// Reads a message that is a record of its own and names its format: CEF, LEEF, an event of Windows as XML. `program` is
+/// the first word of CEF, if nothing else stands before it.
+fn framed(event: &mut Event, context: &Context<'_>, program: Option<&str>, message: &str) -> bool {
+    let fields_max = context.settings.fields_max;
+    let record = match (program, message.as_bytes()) {
+        (Some("CEF"), [b'0'..=b'9', ..]) => cef_record(message, fields_max),
+        (Some("LEEF"), _) => leef_record(message, fields_max),
+        (_, [b'C', b'E', b'F', b':', ..]) => cef_record(message[4..].trim_start_matches(' '), fields_max),
+        (_, [b'L', b'E', b'E', b'F', b':', ..]) => leef_record(&message[5..], fields_max),
+        (_, [b'<', b'E' | b'?', ..]) => return windows_xml::decode(message, context, event) == Fit::Yes,
+        _ => None,
+    };
+    let Some(record) = record else { return false };
+    vendor_event::apply(event, context, record);
+    true
+}
+
+/// A message of an unknown program that has a form all the same: a JSON object, with or without the `@cee:` cookie of
+/// structured logging, or pairs.
+fn body(event: &mut Event, context: &Context<'_>, message: &str) {
     let body = message.strip_prefix("@cee:").unwrap_or(message).trim_ascii_start();
     let settings = context.settings;
-    if body.starts_with('{')
-        && let Some(json) = Json::read(body, settings.depth_max, settings.fields_max)
-    {
+    if body.starts_with('{') {
         // Text that only begins like JSON is no mistake of a syslog line.
-        if json.issues.is_empty() {
+        if let Some(json) = Json::read(body, settings.depth_max, settings.fields_max)
+            && json.issues.is_empty()
+        {
+            let is_eve = is_eve(&json);
             json.into_event(event);
-            super::generic::project_catalogue(event);
+            match is_eve {
+                true => suricata::apply(event, context),
+                false => super::generic::project_catalogue(event),
+            }
         }
+    } else if let Some(marks) = pairs_in(body) {
+        key_value::apply(event, context, body, marks);
     }
 }

@@ -76,7 +76,7 @@ struct Totals {
 
 /// `false` if a part of a file could not be read.
 pub(crate) fn run(args: &FilesArgs) -> anyhow::Result<bool> {
-    if let Some(name) = args.format.as_deref().filter(|name| format::by_name(name).is_none()) {
+    if let Some(name) = args.format.as_deref().filter(|name| !format::is_known(name)) {
         anyhow::bail!("{}", format::unknown(name));
     }
     let mut files = Vec::new();

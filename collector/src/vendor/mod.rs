@@ -1,0 +1,348 @@
+//! Sources that are described by data instead of code: a folder with a `source.toml`, a sample and what is expected of
+//! it. Those of `collector/sources` are inside of the program, others are read from a folder that is configured.
+//!
+//! They are asked where the code knows nothing better: for a program of syslog that they name, for a product of CEF or
+//! LEEF, for a JSON object with their names, and for a line with one of their texts. All of these texts are looked for at
+//! once, so that another source costs other lines nothing.
+
+mod columns;
+mod compile;
+mod definition;
+mod mask;
+mod proof;
+mod source;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use aho_corasick::AhoCorasick;
+use canh_schema::Event;
+use compact_str::CompactString;
+use rustc_hash::FxHashMap;
+
+pub use proof::{Proof, Saved, prove};
+
+use crate::format::{Context, Json};
+use crate::source::vendor_event::Dialect;
+use source::Source;
+
+/// Name and `source.toml` of every folder of `collector/sources`.
+static SHIPPED: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/shipped_sources.rs"));
+
+static OWN: LazyLock<Arc<Vendors>> = LazyLock::new(|| Arc::new(Vendors::index(own().0, Vec::new())));
+
+/// Most folders that are read, and the longest `source.toml`, in bytes.
+const FOLDERS_MAX: usize = 2_000;
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// What is wrong with a folder. The others are used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    pub path: String,
+    pub line: Option<usize>,
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.reason),
+            None => write!(f, "{}: {}", self.path, self.reason),
+        }
+    }
+}
+
+/// All sources that are described, ready to be asked.
+#[derive(Debug, Default)]
+pub struct Vendors {
+    sources: Vec<Source>,
+    programs: FxHashMap<CompactString, Vec<usize>>,
+    products: FxHashMap<(Dialect, CompactString), Vec<(CompactString, usize)>>,
+    json: Vec<usize>,
+    literals: Option<AhoCorasick>,
+    /// Sources by the number of the literal.
+    by_literal: Vec<Vec<usize>>,
+    problems: Vec<Problem>,
+}
+
+impl Vendors {
+    /// Those of the program itself.
+    pub fn shipped() -> Arc<Self> {
+        OWN.clone()
+    }
+
+    /// Those of the program and those of a directory, which win where names are equal. What cannot be read is a problem.
+    pub fn load(dir: &Path) -> Self {
+        let (mut sources, _) = own();
+        let (others, problems) = folders(dir);
+        for source in others {
+            match sources.iter_mut().find(|known| known.name == source.name) {
+                Some(known) => *known = source,
+                None => sources.push(source),
+            }
+        }
+        Self::index(sources, problems)
+    }
+
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Name of each source and what it is.
+    pub fn list(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().map(|source| (source.name.as_str(), source.about.as_str()))
+    }
+
+    pub fn is_known(&self, name: &str) -> bool {
+        self.sources.iter().any(|source| source.name == name)
+    }
+
+    fn index(sources: Vec<Source>, mut problems: Vec<Problem>) -> Self {
+        let mut all = Self::default();
+        let mut literals: Vec<CompactString> = Vec::new();
+        for (number, source) in sources.iter().enumerate() {
+            let known = &source.recognition;
+            for name in &known.programs {
+                all.programs.entry(name.clone()).or_default().push(number);
+            }
+            for (dialect, products) in [(Dialect::Cef, &known.cef), (Dialect::Leef, &known.leef)] {
+                for (vendor, product) in products {
+                    let key = (dialect, vendor.to_lowercase());
+                    all.products.entry(key).or_default().push((product.clone(), number));
+                }
+            }
+            if !known.json.is_empty() {
+                all.json.push(number);
+            }
+            // One that names programs is asked for their lines alone.
+            for text in known.prefixes.iter().chain(&known.contains).filter(|_| known.programs.is_empty()) {
+                match literals.iter().position(|literal| literal == text) {
+                    Some(at) => all.by_literal[at].push(number),
+                    None => {
+                        literals.push(text.clone());
+                        all.by_literal.push(vec![number]);
+                    }
+                }
+            }
+        }
+        if !literals.is_empty() {
+            match AhoCorasick::new(literals.iter().map(CompactString::as_bytes)) {
+                Ok(found) => all.literals = Some(found),
+                Err(error) => problems.push(Problem {
+                    path: "[recognise]".to_owned(),
+                    line: None,
+                    reason: format!("the texts of all sources are too many to look for at once: {error}"),
+                }),
+            }
+        }
+        Self { sources, problems, ..all }
+    }
+
+    /// The source of this name, for lines that are said to be of it.
+    pub(crate) fn named(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Reads a message of a program of syslog, if a source names the program.
+    pub(crate) fn program(&self, event: &mut Event, context: &Context<'_>, program: &str, message: &str) -> bool {
+        let plain = program.rsplit('/').next().unwrap_or(program);
+        let Some(numbers) = self.programs.get(plain.to_ascii_lowercase().as_str()) else { return false };
+        let mut known = numbers.iter().map(|number| &self.sources[*number]);
+        known.any(|source| source.recognition.holds(message) && source.apply(event, context, message))
+    }
+
+    /// Reads a line or a message that nobody else knows.
+    pub(crate) fn line(&self, event: &mut Event, context: &Context<'_>, text: &str) -> bool {
+        let Some(literals) = &self.literals else { return false };
+        let head = &text.as_bytes()[..text.len().min(HEAD_LEN_MAX)];
+        let mut asked: smallvec::SmallVec<[usize; 8]> = smallvec::SmallVec::new();
+        for found in literals.find_iter(head).take(LITERALS_MAX) {
+            for number in &self.by_literal[found.pattern().as_usize()] {
+                if asked.contains(number) {
+                    continue;
+                }
+                asked.push(*number);
+                let source = &self.sources[*number];
+                if source.recognition.holds(text) && source.apply(event, context, text) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Adds to a record of CEF or LEEF what a source knows of its product.
+    pub(crate) fn product(
+        &self,
+        event: &mut Event,
+        context: &Context<'_>,
+        dialect: Dialect,
+        vendor: &str,
+        product: &str,
+    ) {
+        let Some(products) = self.products.get(&(dialect, vendor.to_lowercase().into())) else { return };
+        let fits = |known: &&(CompactString, usize)| known.0 == "*" || known.0.eq_ignore_ascii_case(product);
+        for (_, number) in products.iter().filter(fits) {
+            if self.sources[*number].apply_given(event, context) {
+                return;
+            }
+        }
+    }
+
+    /// The source whose names the object has.
+    pub(crate) fn of_json(&self, json: &Json) -> Option<usize> {
+        self.json
+            .iter()
+            .copied()
+            .find(|number| self.sources[*number].recognition.json.iter().all(|name| json.get(name).is_some()))
+    }
+
+    /// Adds to a JSON object, whose values are attributes by now, what the source knows of it.
+    pub(crate) fn apply_json(&self, event: &mut Event, context: &Context<'_>, number: usize) {
+        if let Some(source) = self.sources.get(number) {
+            source.apply_given(event, context);
+        }
+    }
+}
+
+/// How far into a line the texts are looked for, in bytes, and how many that are found are followed.
+const HEAD_LEN_MAX: usize = 2_048;
+const LITERALS_MAX: usize = 16;
+
+/// The sources of the program. A test sees to it that none of them has a problem.
+fn own() -> (Vec<Source>, Vec<Problem>) {
+    let read = SHIPPED.iter().map(|(name, text)| compile::source(name, &format!("{name}/source.toml"), text));
+    parted(read)
+}
+
+fn parted(read: impl Iterator<Item = Result<Source, Problem>>) -> (Vec<Source>, Vec<Problem>) {
+    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    for one in read {
+        match one {
+            Ok(source) => sources.push(source),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (sources, problems)
+}
+
+/// Reads every folder of a directory that has a `source.toml`.
+fn folders(dir: &Path) -> (Vec<Source>, Vec<Problem>) {
+    let at = |path: &Path, reason: String| Problem { path: path.display().to_string(), line: None, reason };
+    let mut paths: Vec<_> = match std::fs::read_dir(dir) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) => return (Vec::new(), vec![at(dir, format!("cannot be read: {error}"))]),
+    };
+    paths.retain(|path| path.join("source.toml").exists());
+    paths.sort();
+    let too_many = paths.len() > FOLDERS_MAX;
+    paths.truncate(FOLDERS_MAX);
+    let (sources, mut problems) = parted(paths.iter().map(|path| folder(path)));
+    if too_many {
+        problems.push(at(dir, format!("more than {FOLDERS_MAX} folders; the last ones are not read")));
+    }
+    (sources, problems)
+}
+
+fn folder(path: &Path) -> Result<Source, Problem> {
+    let file = path.join("source.toml");
+    let shown = file.display().to_string();
+    let problem = |reason: String| Problem { path: shown.clone(), line: None, reason };
+    let len = std::fs::metadata(&file).map_err(|error| problem(format!("cannot be read: {error}")))?.len();
+    if len > FILE_LEN_MAX {
+        return Err(problem(format!("has {len} bytes; at most {FILE_LEN_MAX} are read")));
+    }
+    let text = std::fs::read_to_string(&file).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    compile::source(name, &shown, &text)
+}
+
+/// Reads any text as a line of every source, and as the `source.toml` of one.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let settings = crate::DecodeSettings::default();
+    let received = canh_schema::Timestamp::from_secs(1_793_000_000);
+    let envelope_keys = crate::format::EnvelopeKeys::Plain;
+    let context = Context { received, settings: &settings, file: None, envelope_keys };
+    for source in &OWN.sources {
+        let id = canh_schema::EventId::from_bytes([0; 16]);
+        let mut event = Event::new(id, received, bytes::Bytes::copy_from_slice(bytes));
+        source.apply(&mut event, &context, &text);
+    }
+    let _ = compile::source("fuzz-source", "source.toml", &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_of_the_program_is_right() {
+        let (sources, problems) = own();
+        assert_eq!(problems, []);
+        assert_eq!(sources.len(), SHIPPED.len());
+    }
+
+    #[track_caller]
+    fn check_wrong(text: &str, line: Option<usize>, word: &str) {
+        let problem = compile::source("a-b", "a-b/source.toml", text).map(|_| ()).unwrap_err();
+        assert_eq!(problem.line, line, "{problem}");
+        assert!(problem.reason.contains(word), "expected `{word}`: {problem}");
+    }
+
+    const HEAD: &str = "about = 'x'\nlogsource = { product = 'x' }\n";
+
+    #[test]
+    fn a_mistake_is_named_with_its_line() {
+        check_wrong("about = 'x'\nnonsense = 1\n[recognise]\nprograms = ['x']", Some(2), "nonsense");
+        let wrong = |rest: &str, line, word| check_wrong(&format!("{HEAD}{rest}"), line, word);
+        wrong("[recognise]\nregex = 'x'", Some(3), "`programs`");
+        wrong("[recognise]\ncontains = ['']", Some(3), "everything");
+        wrong("[recognise]\nprograms = ['x']", None, "`[[kind]]`");
+        wrong("time_zone = 'Mars'\n[recognise]\nprograms = ['x']\n[[kind]]\ntemplate = 'a'", Some(3), "time zone");
+        wrong("[recognise]\nprograms = ['x']\n[[kind]]\nregex = 'a('", Some(6), "`a(`");
+        wrong("[recognise]\nprograms = ['x']\n[[kind]]\ntemplate = 'a {b'", Some(6), "without");
+        wrong("[recognise]\nprograms = ['x']\n[[kind]]\ntemplate = 'a'\nregex = 'b'", Some(5), "or a `regex`");
+        wrong(
+            "[fields]\n'source.ipp' = 'a'\n[recognise]\nprograms = ['x']\n[[kind]]\ntemplate = 'a'",
+            Some(4),
+            "`source.ip`?",
+        );
+        wrong(
+            "[constants]\n'source.port' = 'a'\n[recognise]\nprograms = ['x']\n[[kind]]\ntemplate = 'a'",
+            Some(4),
+            "integer",
+        );
+        wrong("[recognise]\ncef = ['vendor']\n[extract]\nform = 'given'", Some(4), "vendor|product");
+        wrong(
+            "[recognise]\nprograms = ['x']\n[extract]\nform = 'csv'\n[[kind]]\ncolumns = ['a']\nwhen = { other = '1' }",
+            Some(9),
+            "among the columns",
+        );
+        let error = compile::source("nodash", "p", HEAD).map(|_| ()).unwrap_err();
+        assert!(error.reason.contains("vendor-product"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_folder_does_not_stop_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("a-broken", "about = 1"),
+            (
+                "b-good",
+                "about = 'x'\nlogsource = { product = 'b' }\n[recognise]\nprefixes = ['hello ']\n[[kind]]\ntemplate = 'hello {user.name}'",
+            ),
+        ] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            std::fs::write(dir.path().join(name).join("source.toml"), text).unwrap();
+        }
+        let vendors = Vendors::load(dir.path());
+        assert!(vendors.is_known("b-good") && !vendors.is_known("a-broken"));
+        assert_eq!(vendors.problems().len(), 1);
+        assert!(vendors.problems()[0].to_string().contains("a-broken/source.toml:1: "), "{}", vendors.problems()[0]);
+        let missing = Vendors::load(&dir.path().join("nowhere"));
+        assert_eq!(missing.problems().len(), 1);
+        assert_eq!(missing.sources.len(), SHIPPED.len());
+    }
+}
