@@ -20,7 +20,7 @@ use glob::{MatchOptions, Pattern};
 use serde::Deserialize;
 use tracing::{debug, info, warn};
 
-use super::{Context, Input, InputError, Mode, wait};
+use super::{Context, Input, InputError, Mode, Multiline, wait};
 use crate::checkpoint::{Marks, Place};
 use crate::counters::{DropReason, Source};
 use crate::queue::{ChunkSender, Item, Mark, Payload};
@@ -53,6 +53,10 @@ pub struct FileConfig {
     /// Where to begin in files that were there before the first start.
     #[serde(default)]
     pub start: Start,
+    /// Which lines belong to the record before them: `off`; `indented`, those that begin with a blank; `traces`, those and
+    /// what surrounds stack traces; `undated`, all that do not begin with a time.
+    #[serde(default)]
+    pub multiline: Multiline,
 }
 
 /// Where reading begins.
@@ -171,7 +175,7 @@ impl FileInput {
         let format = Some(config.format.as_str()).filter(|&format| format != "auto").map(str::to_owned);
         let first_start = !self.scanned && !config.was_followed(&context.marks);
         let from_end = first_start && config.start == Start::End && context.mode == Mode::Follow;
-        match Tail::open(path, id, key.clone(), mark, from_end, format) {
+        match Tail::open(path, id, key.clone(), mark, from_end, format, config.multiline) {
             Ok(tail) => {
                 info!(files = self.tails.len() + 1, "file followed");
                 if from_end {

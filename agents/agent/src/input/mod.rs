@@ -5,6 +5,7 @@ pub mod file;
 pub mod journald;
 mod lines;
 pub mod metrics;
+mod multiline;
 pub mod packets;
 mod proc;
 pub mod samples;
@@ -23,6 +24,7 @@ use crate::counters::Counters;
 use crate::queue::{Closed, Sink};
 
 pub use lines::{Line, LineSplitter};
+pub use multiline::{Multiline, RecordSplitter};
 
 /// A source of records. Runs on a thread of its own and may block.
 pub trait Input: Send {

@@ -13,12 +13,14 @@ use tracing::info;
 
 use super::{FileId, LineAt};
 use crate::checkpoint::Place;
-use crate::input::{InputError, Line, LineSplitter};
+use crate::input::{InputError, Line, Multiline, RecordSplitter};
 
 /// Bytes read from one file before the next has its turn.
 pub(super) const READ_LEN: usize = 256 * 1024;
 /// Bytes at the start of a file that tell it from another one.
 const PRINT_LEN: u64 = 1024;
+/// How long a record that may go on waits for its next line.
+const RECORD_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether reading on at once makes sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +38,9 @@ pub(super) struct Tail {
     format: Option<String>,
     /// End of the last line handed out. What is read already is `offset + splitter.pending_len()`.
     offset: u64,
-    splitter: LineSplitter,
+    splitter: RecordSplitter,
+    /// When bytes came last: a record that may go on does not wait for ever.
+    grew_at: Instant,
     print_len: u64,
     print: u64,
     /// The file still has a name that is looked for.
@@ -57,6 +61,7 @@ impl Tail {
         place: Option<&Place>,
         from_end: bool,
         format: Option<String>,
+        multiline: Multiline,
     ) -> io::Result<Self> {
         let file = open_regular(path)?;
         let meta = file.metadata()?;
@@ -71,7 +76,8 @@ impl Tail {
             path_text: path.to_string_lossy().into_owned(),
             format,
             offset: 0,
-            splitter: LineSplitter::new(limit::LINE_MAX.as_len()),
+            splitter: RecordSplitter::new(limit::LINE_MAX.as_len(), multiline),
+            grew_at: Instant::now(),
             print_len: 0,
             print: 0,
             named: true,
@@ -145,6 +151,7 @@ impl Tail {
         let position = self.offset + self.splitter.pending_len();
         let seen = (meta.len(), meta.mtime(), meta.mtime_nsec());
         if seen == self.seen && meta.len() <= position {
+            self.release_old(now, line)?;
             return Ok(Found::Nothing);
         }
         self.seen = seen;
@@ -154,7 +161,7 @@ impl Tail {
             self.offset = 0;
             (self.print_len, self.print) = (0, 0);
             let position = 0;
-            if let Some(rest) = self.splitter.finish() {
+            while let Some(rest) = self.splitter.finish() {
                 line(line_at(&self.key, &self.path_text, self.format.as_deref(), position, self.place()), rest)?;
             }
         }
@@ -165,8 +172,10 @@ impl Tail {
             Err(error) => return Err(InputError::failed("cannot read a log file", error)),
         };
         if len == 0 {
+            self.release_old(now, line)?;
             return Ok(Found::Nothing);
         }
+        self.grew_at = now;
         if self.gone_since.is_some() {
             self.gone_since = Some(now);
         }
@@ -184,12 +193,29 @@ impl Tail {
         Ok(if len == buffer.len() { Found::More } else { Found::Nothing })
     }
 
+    /// Hands out a record that has waited long enough for more lines.
+    fn release_old(
+        &mut self,
+        now: Instant,
+        mut line: impl FnMut(LineAt<'_>, Line) -> Result<(), InputError>,
+    ) -> Result<(), InputError> {
+        if now.saturating_duration_since(self.grew_at) < RECORD_PATIENCE {
+            return Ok(());
+        }
+        if let Some(record) = self.splitter.release() {
+            let start = self.offset;
+            self.offset += record.stream_len;
+            line(line_at(&self.key, &self.path_text, self.format.as_deref(), start, self.place()), record)?;
+        }
+        Ok(())
+    }
+
     /// Hands out the last line although it has no end.
     pub(super) fn finish(
         &mut self,
         mut line: impl FnMut(LineAt<'_>, Line) -> Result<(), InputError>,
     ) -> Result<(), InputError> {
-        if let Some(rest) = self.splitter.finish() {
+        while let Some(rest) = self.splitter.finish() {
             let start = self.offset;
             self.offset += rest.stream_len;
             line(line_at(&self.key, &self.path_text, self.format.as_deref(), start, self.place()), rest)?;

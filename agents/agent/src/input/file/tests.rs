@@ -35,7 +35,13 @@ impl Host {
     fn new(pattern: &str, start: Start) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = vec![dir.path().join(pattern).to_string_lossy().into_owned()];
-        let config = FileConfig { path, exclude: vec!["skip*".to_owned()], format: "plain".to_owned(), start };
+        let config = FileConfig {
+            path,
+            exclude: vec!["skip*".to_owned()],
+            format: "plain".to_owned(),
+            start,
+            multiline: Multiline::Off,
+        };
         let counters = Arc::new(Counters::default());
         Self { dir, config, marks: Marks::new(), counters, running: None, lines: Vec::new() }
     }
@@ -249,6 +255,7 @@ fn check_exclude(exclude: &str, path: &str, expected: bool) {
         exclude: vec![exclude.to_owned()],
         format: "auto".to_owned(),
         start: Start::End,
+        multiline: Multiline::Off,
     };
     assert_eq!(config.excludes(Path::new(path)), expected, "{exclude} and {path}");
 }
@@ -268,7 +275,7 @@ fn exclusions() {
 fn check_open(path: PathBuf, id: FileId, expected: Option<&str>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        sender.send(Tail::open(&path, id, Arc::from("file:1:1"), None, false, None).map(|_| ()))
+        sender.send(Tail::open(&path, id, Arc::from("file:1:1"), None, false, None, Multiline::Off).map(|_| ()))
     });
     let opened = receiver.recv_timeout(Duration::from_secs(20)).expect("opening waits for somebody");
     assert_eq!(opened.err().map(|error| error.to_string()).as_deref(), expected);
@@ -288,4 +295,24 @@ fn a_name_that_leads_elsewhere_by_now_is_neither_waited_for_nor_read() {
     check_open(host.path("b.log"), id_of("a.log"), Some("another file has taken its name"));
     check_open(host.path("pipe.log"), id_of("pipe.log"), Some("not a regular file"));
     check_open(host.path(""), id_of(""), Some("not a regular file"));
+}
+
+#[test]
+fn a_record_of_several_lines_is_held_until_the_next_begins_and_read_again_after_a_crash() {
+    let mut host = Host::new("*.log", Start::Beginning);
+    host.config.multiline = Multiline::Traces;
+    host.write("a.log", "one\ntwo\n\tat a\n");
+    host.check(&["one"]);
+    host.kill();
+    host.write("a.log", "\tat b\nthree\n");
+    host.check(&["one", "two\n\tat a\n\tat b"]);
+    // Nobody writes on, so what is held is handed out after a while.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    host.check(&["one", "two\n\tat a\n\tat b", "three"]);
+    host.kill();
+    host.write("a.log", "four\n");
+    host.truncate("a.log");
+    host.write("a.log", "five\n");
+    host.read();
+    assert_eq!(host.lines.len(), 3);
 }
