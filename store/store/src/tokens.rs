@@ -6,10 +6,13 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
 /// Longest word in bytes; what is longer is cut.
 pub const WORD_LEN_MAX: usize = 128;
 
-/// The form in which keywords are compared: lower case, accents kept.
+/// The form in which keywords are compared: lower case, accents kept. A letter and its accent as signs of their own are the
+/// one letter that they make (NFC), so that it does not matter how a system writes Vietnamese.
 pub fn fold_case(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return Cow::Borrowed(text);
@@ -18,7 +21,11 @@ pub fn fold_case(text: &str) -> Cow<'_, str> {
         return Cow::Owned(text.to_ascii_lowercase());
     }
     // Sign by sign, because `str::to_lowercase` looks at the neighbours of a sigma.
-    Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
+    let lower: String = text.chars().flat_map(char::to_lowercase).collect();
+    match is_nfc_quick(lower.chars()) {
+        IsNormalized::Yes => Cow::Owned(lower),
+        _ => Cow::Owned(lower.nfc().collect()),
+    }
 }
 
 /// Calls `each` with every word in order, folded.
@@ -235,6 +242,16 @@ mod tests {
             ["a".repeat(17), "e".repeat(11), "i".repeat(5), "o".repeat(17), "u".repeat(11), "y".repeat(5), "d".into()];
         assert_eq!(words(letters), bare);
         assert_eq!(words(&letters.to_uppercase()), bare);
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_the_same() {
+        let composed = "Nguyễn Thị Đức, Hòa Bình, Ường";
+        let decomposed: String = composed.nfd().collect();
+        assert_ne!(composed, decomposed);
+        assert_eq!(words(&decomposed), words(composed));
+        assert_eq!(fold_case(&decomposed), fold_case(composed));
+        assert_eq!(fold_case(composed), "nguyễn thị đức, hòa bình, ường");
     }
 
     #[test]

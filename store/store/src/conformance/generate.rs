@@ -42,7 +42,17 @@ impl Random {
 /// 2026-01-31T00:00:00Z: generated events lie in the days after.
 pub const START: Timestamp = Timestamp::from_secs(1_769_817_600);
 
-const USERS: [&str; 8] = ["root", "admin", "Nguyễn Văn Đức", "nguyen", "ADMIN", "svc-backup", "o'hara", "用户"];
+const USERS: [&str; 9] = [
+    "root",
+    "admin",
+    "Nguyễn Văn Đức",
+    "Nguye\u{302}\u{303}n Va\u{306}n \u{110}u\u{31b}\u{301}c",
+    "nguyen",
+    "ADMIN",
+    "svc-backup",
+    "o'hara",
+    "用户",
+];
 const ADDRESSES: [&str; 7] =
     ["10.0.0.5", "10.0.0.77", "10.1.2.3", "192.168.1.1", "fe80::1", "2001:db8::5", "::ffff:10.0.0.5"];
 const PROGRAMS: [&str; 5] = [
@@ -177,7 +187,7 @@ pub fn batches(seed: u64, count: u64, len: usize) -> Vec<EventBatch> {
 }
 
 /// Hunts that say something about generated events.
-const CONDITIONS: [&str; 72] = [
+const CONDITIONS: [&str; 74] = [
     "*",
     "failed",
     "FAILED",
@@ -208,6 +218,8 @@ const CONDITIONS: [&str; 72] = [
     "user.name:ADMIN",
     "user.name:nguyen",
     "user.name:\"Nguyễn Văn Đức\"",
+    "user.name:\"Nguye\u{302}\u{303}n Va\u{306}n \u{110}u\u{31b}\u{301}c\"",
+    "user.name:Nguyê\u{303}n*",
     "user.name:NGUY*",
     "user.name:*a*",
     "user.name:/^[a-n]/",

@@ -86,6 +86,7 @@ fn fields() {
     check("canh.metric.value:0.5", true);
     check("canh.metric.value:{0.5 TO 1]", false);
     check("user.name:nguyễn", true);
+    check("user.name:nguye\u{302}\u{303}n", true); // an accent as a sign of its own
     check("user.name:nguyen", false); // exact stays exact
     check("user.name:NGUY*", true);
     check("user.name:/^ng.*n$/", true);

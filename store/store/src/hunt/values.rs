@@ -14,6 +14,7 @@ use super::phrase::Phrase;
 use super::scan::Raw;
 use super::tree::{Literal, Test};
 use crate::field::FieldRef;
+use crate::tokens::fold_case;
 
 impl Parser<'_> {
     /// A value in quotes: no wildcards.
@@ -135,11 +136,24 @@ impl Parser<'_> {
 }
 
 fn folded(signs: &[Sign]) -> Vec<Sign> {
-    let fold = |sign: &Sign| match *sign {
-        Sign::Char(sign) => sign.to_lowercase().map(Sign::Char).collect(),
-        other => vec![other],
+    let mut folded = Vec::with_capacity(signs.len());
+    // Run by run, because a letter and its accent may be signs of their own.
+    let mut run = String::new();
+    let end_run = |run: &mut String, folded: &mut Vec<Sign>| {
+        folded.extend(fold_case(run).chars().map(Sign::Char));
+        run.clear();
     };
-    signs.iter().flat_map(fold).collect()
+    for sign in signs {
+        match *sign {
+            Sign::Char(sign) => run.push(sign),
+            other => {
+                end_run(&mut run, &mut folded);
+                folded.push(other);
+            }
+        }
+    }
+    end_run(&mut run, &mut folded);
+    folded
 }
 
 fn finite(text: &str) -> Option<f64> {
