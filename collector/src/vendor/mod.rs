@@ -116,7 +116,9 @@ impl Vendors {
                 all.json.push(number);
             }
             // One that names programs is asked for their lines alone.
-            for text in known.prefixes.iter().chain(&known.contains).filter(|_| known.programs.is_empty()) {
+            // Where both are asked for, one of them is enough to find it, and a prefix may be short and frequent.
+            let texts = if known.contains.is_empty() { &known.prefixes } else { &known.contains };
+            for text in texts.iter().filter(|_| known.programs.is_empty()) {
                 match literals.iter().position(|literal| literal == text) {
                     Some(at) => all.by_literal[at].push(number),
                     None => {

@@ -194,8 +194,8 @@ mod tests {
         );
         check(
             Multiline::Traces,
-            "failed\nTraceback (most recent call last):\n  File \"x\"\nKeyError: 'x'\nnext\n",
-            &["failed\nTraceback (most recent call last):\n  File \"x\"\nKeyError: 'x'", "next"],
+            "failed\nTraceback (most recent call last):\n  F\nKeyError: 'x'\nnext\n",
+            &["failed\nTraceback (most recent call last):\n  F\nKeyError: 'x'", "next"],
         );
         check(Multiline::Traces, "an Error: x\nError in y\n", &["an Error: x", "Error in y"]);
         check(
