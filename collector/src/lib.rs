@@ -18,6 +18,7 @@ mod sources;
 mod token;
 mod vendor;
 
+pub use canh_snmp::Mibs;
 pub use collector::{Collector, CollectorError, CollectorParts, run};
 pub use config::{CollectorConfig, FeedConfig, SettingError, SourcesConfig};
 pub use decode::{DecodeSettings, decode};
