@@ -20,6 +20,7 @@ mod ioc_query;
 mod ledger;
 mod long_lines;
 mod memory;
+mod notes;
 mod release;
 mod reload;
 mod retro;
@@ -99,7 +100,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             println!("{} is fine", file.display());
         }
         Command::Doctor(args) => return Ok(verdict(doctor::run(&args.data))),
-        Command::SetupLink(args) => serve::print_setup_link(&args.data)?,
+        Command::SetupLink(args) => notes::print_setup_link(&args.data)?,
         Command::AgentConfig(args) => print!("{}", doors::agent_config(&args.data)?),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "canh", &mut std::io::stdout())

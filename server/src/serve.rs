@@ -1,6 +1,6 @@
 //! `canh serve`: opens the parts, connects them, and takes them down in the order in which data flows.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -15,10 +15,9 @@ use canh_collector::{
     Collector, CollectorParts, Drops, Envelope, Feed, Geo, Journal, Sources, TokenSet, decode, load_mibs,
 };
 use canh_console::{App, AppParts, Readiness, Settings};
-use canh_messages::Key;
 use canh_schema::{ByteSize, Timestamp};
 use canh_store::EventStore;
-use canh_store::state::{ApiToken, Role, SecretHash, StateStore, UserState};
+use canh_store::state::StateStore;
 use canh_store_embedded::{EmbeddedConfig, EmbeddedStore, SqliteState};
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -27,14 +26,12 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::canary::{self, Seen};
 use crate::cli::ServeArgs;
-use crate::client;
 use crate::config::ServerConfig;
 use crate::detect::{Detector, DetectorMetrics};
-use crate::doors::Doors;
 use crate::health::Health;
 use crate::index::Indexer;
 use crate::indicators::Indicators;
@@ -46,14 +43,11 @@ use crate::retro::{Hunter, RetroMetrics};
 use crate::rules::desk::Desk;
 use crate::rules::{Loaded, Rules, review};
 use crate::samples::Yara;
-use crate::terminal::{self, say};
+use crate::{notes, terminal};
 use crate::{secret, sources, vendors};
 
 /// The ledger's lines are kept this long, or as long as the events if that is longer.
 const LEDGER_KEPT: Duration = Duration::from_secs(90 * 86_400);
-
-/// File in the data directory with the token that sets up the first user, while there is none.
-const SETUP_FILE: &str = "setup.token";
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let mut config = ServerConfig::load(args.config.as_deref())?;
@@ -147,7 +141,7 @@ impl Server {
             )
         })?;
         let console_address = listener.local_addr()?;
-        self.leave_notes(&collector, console_address).await?;
+        notes::leave(data, &*self.state, &collector, console_address).await?;
 
         let (reload, reloaded) = mpsc::channel();
         let indicators = Indicators::start(&self.config.detection, &self.registry).await?;
@@ -309,50 +303,6 @@ impl Server {
         Ok(())
     }
 
-    /// Tokens and addresses for the programs beside the server.
-    async fn leave_notes(&self, collector: &Collector, console: SocketAddr) -> anyhow::Result<()> {
-        let data = &self.config.data;
-        let doors = collector.addresses();
-        let address = |name: &str| doors.iter().find(|(door, _)| *door == name).map(|(_, address)| *address);
-        let notes = Doors {
-            otlp_grpc: address("otlp_grpc"),
-            http: address("http"),
-            syslog_tcp: address("syslog_tcp"),
-            syslog_udp: address("syslog_udp"),
-        };
-        notes.save(data)?;
-        fs::write(data.join(client::ADDRESS_FILE), format!("{console}\n"))
-            .context("cannot write into the data directory")?;
-        let token = secret::load_or_make(&data.join(client::TOKEN_FILE))?;
-        let now = Timestamp::now();
-        self.state
-            .put_api_token(ApiToken {
-                token: SecretHash::of(&token),
-                name: "canh-cli".into(),
-                role: Role::Admin,
-                created: now,
-                expires: None,
-            })
-            .await?;
-        let setup = secret::random();
-        let path = data.join(SETUP_FILE);
-        match self.state.offer_setup_token(SecretHash::of(&setup)).await? {
-            UserState::None => {
-                secret::write(&path, &setup)?;
-                let link = setup_link(console, &setup);
-                eprintln!("\n  {}\n", say(Key::SetupLink, &[("link", &link)]));
-            }
-            // The file of an earlier start is of no use any more.
-            UserState::Some => drop(fs::remove_file(&path)),
-        }
-        for (name, address) in doors.iter().copied().chain([("console", console)]) {
-            if !address.ip().is_loopback() && !name.ends_with("_tls") {
-                warn!(name, %address, "reachable from other machines without TLS; use it on a trusted network or behind a proxy");
-            }
-        }
-        Ok(())
-    }
-
     async fn load_rules(&self, indicators: &Indicators) -> anyhow::Result<(Rules, Loaded)> {
         let config = &self.config.detection;
         let mut rules = Rules::new(config.rules.clone(), config.pipelines.clone(), config.review)
@@ -387,24 +337,6 @@ fn lock(data: &Path) -> anyhow::Result<File> {
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
     }
-}
-
-fn setup_link(console: SocketAddr, token: &str) -> String {
-    format!("http://{console}/setup#token={token}")
-}
-
-/// `canh setup-link`.
-pub(crate) fn print_setup_link(data: &Path) -> anyhow::Result<()> {
-    let address = fs::read_to_string(data.join(client::ADDRESS_FILE))
-        .context("no server has been started with this data directory")?;
-    let session = client::Client::of(data)?.anonymous().get("/api/v1/session", &[])?;
-    // A file that is not there means that there is a user.
-    if let (Ok(token), "setup_required") =
-        (fs::read_to_string(data.join(SETUP_FILE)), session["state"].as_str().unwrap_or("setup_required"))
-    {
-        println!("{}", setup_link(address.trim().parse()?, token.trim()));
-    }
-    Ok(())
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {

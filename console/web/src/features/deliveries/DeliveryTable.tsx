@@ -65,7 +65,7 @@ export function DeliveryTable({ lines, compact, selected, onOpen }: DeliveryTabl
         track: 'minmax(150px, 2fr)', min: 150,
       },
     ]
-    return compact ? all.filter(({ id }) => COMPACT.includes(id)) : all
+    return compact ? all.filter(({ id }) => COMPACT.has(id)) : all
   }, [compact, reader, t])
   return (
     <DataTable
@@ -83,7 +83,7 @@ export function DeliveryTable({ lines, compact, selected, onOpen }: DeliveryTabl
   )
 }
 
-const COMPACT = ['state', 'source', 'received', 'stored']
+const COMPACT = new Set(['state', 'source', 'received', 'stored'])
 
 function Name({ line }: { line: Line }) {
   return (
