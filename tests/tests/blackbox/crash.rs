@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// How often something is killed. `CANH_CRASH_KILLS` asks for more.
-const KILLS: u32 = 50;
+const KILLS: u32 = 100;
 
 fn kills() -> u32 {
     std::env::var("CANH_CRASH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS)
@@ -67,7 +67,7 @@ fn stored(api: &Api, kind: &str) -> anyhow::Result<HashMap<u64, u32>> {
 }
 
 #[test]
-fn what_was_acknowledged_is_found_exactly_once_after_fifty_kills() -> anyhow::Result<()> {
+fn what_was_acknowledged_is_found_exactly_once_after_a_hundred_kills() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let mut server = Server::start(dir.path(), &ServerOptions::default())?;
     let log = dir.path().join("app.log");
