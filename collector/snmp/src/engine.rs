@@ -273,7 +273,9 @@ impl Clocks {
             {
                 return false;
             }
-            if boots > *known_boots || time > clock {
+            // RFC 3414, section 3.2 (7b): whatever is later than the latest received. A clock that is slower than ours would
+            // fall out of the window some day if only what is ahead of our estimate counted.
+            if boots > *known_boots || time > *known_time {
                 (*known_boots, *known_time, *seen) = (boots, time, now);
             }
             return true;
@@ -286,5 +288,21 @@ impl Clocks {
         self.known.insert(engine.to_vec(), (boots, time, now));
         self.order.push_back(engine.to_vec());
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_slow_stays_known() {
+        let mut clocks = Clocks::default();
+        for now in (0..1_000_000).step_by(600) {
+            let slow = now - now / 100;
+            assert!(clocks.accept(b"device", (3, slow), now), "after {now} s");
+        }
+        assert!(!clocks.accept(b"device", (3, 100), 1_000_000), "a recording of long ago");
+        assert!(!clocks.accept(b"device", (2, 2_000_000), 1_000_000), "an earlier boot");
     }
 }

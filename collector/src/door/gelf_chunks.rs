@@ -83,7 +83,11 @@ impl Chunks {
             None => {
                 self.order.push_back((now, key));
                 let chunks = (0..count).map(|_| None).collect();
-                self.waiting.entry(key).or_insert(Waiting { chunks, missing: count, bytes: 0 })
+                // The table of the chunks is there before they are: whoever announces many pays for them at once.
+                let table = usize::from(count) * size_of::<Option<Box<[u8]>>>() + 128;
+                self.bytes += table;
+                *self.bytes_of.entry(peer).or_default() += table;
+                self.waiting.entry(key).or_insert(Waiting { chunks, missing: count, bytes: table })
             }
         };
         match waiting.chunks.get_mut(usize::from(number)) {

@@ -83,7 +83,9 @@ async fn take(app: &App, samples_max: u64, peer: Peer, request: Request<Body>) -
     let message = snap::raw::Decoder::new().decompress_vec(&packed).map_err(|_| bad("the body is damaged"))?;
     drop(packed);
     let samples = count(&message, samples_max).map_err(|error| match error {
-        WriteError::TooMany(_) => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_samples", error.to_string()),
+        WriteError::TooMany(_) | WriteError::TooWide => {
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_samples", error.to_string())
+        }
         _ => bad(&error.to_string()),
     })?;
     // From time to time senders only say what their metrics are about.

@@ -152,12 +152,14 @@ struct Limits {
 
 fn value(reader: &mut Reader<'_>, depth_left: usize, limits: &mut Limits) -> Result<Json, Unread> {
     let before = *reader;
-    if depth_left == 0 || limits.left == 0 {
+    // What lies too deep counts too: else its members would have no limit.
+    let has_room = limits.left > 0;
+    limits.left = limits.left.saturating_sub(1);
+    if depth_left == 0 || !has_room {
         limits.is_cut = true;
         reader.skip()?;
         return Ok(Json::Null);
     }
-    limits.left -= 1;
     let text = |bytes: &[u8]| Json::String(String::from_utf8_lossy(bytes).into_owned());
     Ok(match reader.head()? {
         Head::Nil => Json::Null,

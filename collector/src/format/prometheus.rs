@@ -27,7 +27,13 @@ pub(crate) enum WriteError {
     Nameless,
     #[error("there are more than {0} samples; lower `max_samples_per_send`")]
     TooMany(u64),
+    #[error("the labels of all samples together are longer than {WIDE_MAX} bytes; lower `max_samples_per_send`")]
+    TooWide,
 }
+
+/// Longest labels of all samples of a message together, in bytes. The labels of a series stand once in the message and are
+/// in every event that comes of it.
+const WIDE_MAX: u64 = 64 << 20;
 
 /// A value of protobuf's wire format.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -180,13 +186,19 @@ fn is_stale(value: f64) -> bool {
 
 /// Number of the samples of a message.
 pub(crate) fn count(message: &[u8], samples_max: u64) -> Result<u64, WriteError> {
-    let mut samples = 0;
+    let (mut samples, mut wide) = (0, 0_u64);
     for series in series(message) {
         let series = series?;
-        if !labels(series)?.iter().any(|(name, value)| *name == NAME && !value.is_empty()) {
+        let labels = labels(series)?;
+        if !labels.iter().any(|(name, value)| *name == NAME && !value.is_empty()) {
             return Err(WriteError::Nameless);
         }
+        let before = samples;
         points(series, |point| samples += u64::from(!is_stale(point.value)))?;
+        wide = wide.saturating_add(width(&labels).saturating_mul(samples - before));
+        if wide > WIDE_MAX {
+            return Err(WriteError::TooWide);
+        }
         if samples > samples_max {
             return Err(WriteError::TooMany(samples_max));
         }
@@ -196,8 +208,14 @@ pub(crate) fn count(message: &[u8], samples_max: u64) -> Result<u64, WriteError>
 
 const NAME: &str = "__name__";
 
+/// Length of the labels of one series.
+fn width(labels: &[Label<'_>]) -> u64 {
+    labels.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+}
+
 /// Makes an event of each sample.
 pub(crate) fn decode(decoder: &mut Decoder<'_>, payload: &Bytes) {
+    let mut wide = 0_u64;
     for series in series(payload) {
         // The door lets in only what can be read.
         let Ok(labels) = series.and_then(labels) else { return malformed(decoder, payload) };
@@ -206,10 +224,14 @@ pub(crate) fn decode(decoder: &mut Decoder<'_>, payload: &Bytes) {
         let mut left_out = 0;
         let room = decoder.settings().events_max.saturating_sub(decoder.events.len());
         let read = points(series, |point| match all.len() < room {
-            true if !is_stale(point.value) => all.push(point),
-            true => (),
+            _ if is_stale(point.value) => (),
+            true => all.push(point),
             false => left_out += 1,
         });
+        wide = wide.saturating_add(width(&labels).saturating_mul(all.len() as u64));
+        if wide > WIDE_MAX {
+            return malformed(decoder, payload);
+        }
         for point in all {
             sample(decoder, &labels, point);
         }

@@ -113,6 +113,14 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Length of what the journal keeps of its events, up to the first that cannot be read. The tag stands once in the
+    /// message and is kept with every event.
+    pub(super) fn kept_len(&self) -> usize {
+        // A byte of the list, and the length and sender's mark of the record.
+        let beside = self.tag.len() + 6;
+        self.events().map_while(Result::ok).fold(0, |sum: usize, event| sum.saturating_add(event.len() + beside))
+    }
+
     /// What the journal keeps of an event: tag, time and record in one list.
     pub(super) fn write(&self, event: &[u8], out: &mut Vec<u8>) {
         out.clear();

@@ -23,6 +23,9 @@ use crate::drops::DropReason;
 use crate::envelope::{Cut, Envelope, Framing, RecordList};
 use crate::format::msgpack::Scan;
 
+/// How many times `message_max` the events of a message may take in the journal, each with the tag.
+const KEPT_TIMES: usize = 4;
+
 /// A client that does not take its answers for so long is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// A PING is at most this long.
@@ -168,6 +171,9 @@ impl Session {
             Ok(None) => return Ok(Ok(())),
             Err(bad) => return Ok(Err(bad)),
         };
+        if message.kept_len() > self.settings.message_max.saturating_mul(KEPT_TIMES) {
+            return Ok(Err(BadMessage::TooLong));
+        }
         let mut record = Vec::new();
         for event in message.events() {
             let event = match event {
