@@ -11,7 +11,7 @@ use canh_store::state::StateStore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::ledger::Known;
+use crate::ledger::{Known, StoreSample};
 use crate::memory::MemoryFile;
 
 const RELEASE_EVERY: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(crate) struct Keeper {
     pub(crate) memory: MemoryFile,
     /// The ledger has counted up to there.
     pub(crate) ledger: Known,
+    /// Told when events are deleted.
+    pub(crate) sample: StoreSample,
     pub(crate) retention: Duration,
     /// Size of the journal above which nothing is kept only for correlations: room for senders matters more.
     pub(crate) roomy: ByteSize,
@@ -69,7 +71,10 @@ impl Keeper {
     }
 
     async fn expire(&self, now: Timestamp) {
-        match self.events.expire(now.saturating_sub(self.retention)).await {
+        self.sample.expires();
+        let removed = self.events.expire(now.saturating_sub(self.retention)).await;
+        self.sample.expires();
+        match removed {
             Ok(removed) if removed.partitions > 0 => {
                 info!(
                     events = removed.events,

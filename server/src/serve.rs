@@ -196,7 +196,7 @@ impl Server {
             state: self.state.clone(),
             events: self.events.clone(),
             sources: senders.clone(),
-            sample,
+            sample: sample.clone(),
             known: counted.clone(),
             metrics: LedgerMetrics::new(&self.registry)?,
             keep: retention.max(LEDGER_KEPT),
@@ -225,6 +225,7 @@ impl Server {
             state: self.state.clone(),
             memory,
             ledger: counted,
+            sample,
             retention,
             roomy: ByteSize::new(self.config.journal.bytes_max.bytes() / 2),
         };

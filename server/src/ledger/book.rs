@@ -8,7 +8,7 @@ use canh_schema::{Event, EventBatch, EventClass, Position, Timestamp, Value, fie
 use canh_store::state::{
     GapKind, LedgerCounter, LedgerLine, LedgerMarks, LedgerStart, LedgerUpdate, StoreMark, hour_of,
 };
-use compact_str::{CompactString, format_compact};
+use compact_str::{CompactString, ToCompactString, format_compact};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tracing::info;
 
@@ -21,6 +21,8 @@ const PENDING_MAX: usize = 200_000;
 /// Senders of one hour that have a line of their own. Addresses can be forged; the others share one.
 const SOURCES_MAX: usize = 10_000;
 const OTHERS: &str = "other";
+/// The highest count of an agent that is believed. Thousands of such lines still have a sum.
+const COUNT_MAX: f64 = 1e14;
 
 /// A batch that is in the journal, and who of how much.
 struct Pending {
@@ -41,6 +43,8 @@ pub(super) struct Book {
     changed_counters: FxHashSet<(CompactString, CompactString)>,
     /// What the store had at a place that has not been counted yet.
     sample: Option<StoreMark>,
+    /// How often old events were deleted, and how often at the last comparison.
+    expiries: (u64, u64),
     pub(super) gaps: Gaps,
 }
 
@@ -59,6 +63,7 @@ impl Book {
             counters: start.counters.into_iter().map(|one| ((one.source, one.name), one.value)).collect(),
             changed_counters: FxHashSet::default(),
             sample: None,
+            expiries: (0, 0),
             gaps: Gaps::new(start.spools, start.gaps, start.last_gap),
         }
     }
@@ -95,8 +100,9 @@ impl Book {
                 (line.batches, line.bytes) = (line.batches + 1, line.bytes + share);
                 line.journaled += events;
             }
-            if let (Some(number), Some((source, _))) = (batch.number, counts.first()) {
-                let source = source.clone();
+            if let Some(number) = batch.number {
+                // Not the name of the line: that may be the one that many share.
+                let source = number.agent.to_compact_string();
                 self.gaps.numbered(&source, number, now);
                 for event in batch.events.iter().filter(|event| event.class == EventClass::Metric) {
                     self.own_count(&source, hour, event);
@@ -154,6 +160,10 @@ impl Book {
             }
             _ => return,
         };
+        // What is no count is left out: the state keeps whole numbers, and none of this size.
+        if !(0.0..=COUNT_MAX).contains(&value) {
+            return;
+        }
         let key = (source.clone(), format_compact!("{name} {label}"));
         let before = self.counters.insert(key.clone(), value);
         self.changed_counters.insert(key);
@@ -169,8 +179,8 @@ impl Book {
         }
         let line = self.line(source, hour);
         match name {
-            "canh_agent_read_total" => line.counts.read += grown,
-            "canh_agent_records_acked_total" => line.counts.sent += grown,
+            "canh_agent_read_total" => line.counts.read = line.counts.read.saturating_add(grown),
+            "canh_agent_records_acked_total" => line.counts.sent = line.counts.sent.saturating_add(grown),
             _ => line.drop(&format_compact!("agent.{label}"), grown),
         }
     }
@@ -203,6 +213,18 @@ impl Book {
         }
     }
 
+    /// Looks again at a sample that was ahead of what had been counted.
+    pub(super) fn compare_again(&mut self, now: Timestamp) {
+        if let Some(sample) = self.sample {
+            self.compare(sample, now);
+        }
+    }
+
+    /// Old events have been deleted so many times since the start.
+    pub(super) fn expired(&mut self, times: u64) {
+        self.expiries.0 = times;
+    }
+
     /// Compares the number of events that the store has with what the journal brought since the last time.
     pub(super) fn compare(&mut self, sample: StoreMark, now: Timestamp) {
         let sample = *self.sample.get_or_insert(sample);
@@ -223,13 +245,15 @@ impl Book {
         let events = span.flat_map(|pending| &pending.counts).map(|(_, events)| events).sum::<u64>();
         let expected = before.events + events;
         if sample.events != expected && self.marks.compared.is_some() {
-            if sample.oldest > before.oldest && sample.events < expected {
+            let expired = self.expiries.0 != self.expiries.1 || sample.oldest > before.oldest;
+            if expired && sample.events < expected {
                 info!(events = expected - sample.events, "old events were deleted; the ledger counts the store anew");
             } else {
                 self.gaps.store((before.position.next(), sample.position), expected, sample.events, now);
             }
         }
         self.marks.compared = Some(sample);
+        self.expiries.1 = self.expiries.0;
         self.forget_finished();
     }
 

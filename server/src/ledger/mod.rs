@@ -39,15 +39,27 @@ const TOLD_MAX: usize = 100;
 
 /// What the store had after its last commit, for the ledger to compare. Clones are the same.
 #[derive(Clone, Default)]
-pub(crate) struct StoreSample(Arc<Mutex<Option<StoreMark>>>);
+pub(crate) struct StoreSample {
+    mark: Arc<Mutex<Option<StoreMark>>>,
+    expiries: Arc<AtomicU64>,
+}
 
 impl StoreSample {
     pub(crate) fn set(&self, mark: StoreMark) {
-        *self.0.lock() = Some(mark);
+        *self.mark.lock() = Some(mark);
+    }
+
+    /// Told before old events are deleted and after it: a comparison across that says nothing.
+    pub(crate) fn expires(&self) {
+        self.expiries.fetch_add(1, Ordering::AcqRel);
     }
 
     fn take(&self) -> Option<StoreMark> {
-        self.0.lock().take()
+        self.mark.lock().take()
+    }
+
+    fn expiries(&self) -> u64 {
+        self.expiries.load(Ordering::Acquire)
     }
 }
 
@@ -169,8 +181,13 @@ impl Ledger {
         if let Ok(cursor) = handle.block_on(self.state.detection_cursor()) {
             book.detected(cursor);
         }
-        if let Some(sample) = self.sample.take() {
+        let sample = self.sample.take();
+        // After the sample was taken: what was deleted before it is known by now.
+        book.expired(self.sample.expiries());
+        if let Some(sample) = sample {
             book.compare(sample, now);
+        } else {
+            book.compare_again(now);
         }
         book.stored(self.events.cursor());
         for note in self.sources.take_notes() {

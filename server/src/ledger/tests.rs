@@ -30,7 +30,7 @@ fn batch(position: u64, secs: i64, counts: &[(&str, usize)]) -> EventBatch {
 
 fn numbered(position: u64, sequence: u64) -> EventBatch {
     let number = Some(BatchNumber { agent: AGENT, spool: 255, sequence });
-    EventBatch { number, ..batch(position, 100, &[("agent", 1)]) }
+    EventBatch { number, ..batch(position, 100, &[(&AGENT.to_string(), 1)]) }
 }
 
 /// A book whose journal begins at 1, and what it has been shown.
@@ -144,6 +144,20 @@ fn the_store_is_compared_with_the_journal() {
 }
 
 #[test]
+fn a_comparison_across_a_deletion_says_nothing() {
+    let mut shown = fresh();
+    shown.show(&batch(1, 0, &[("a", 7)]), 0);
+    let mark = |events| StoreMark { position: Position::new(1), events, oldest: 5 };
+    shown.book.compare(mark(7), at(0));
+    // Older events that came later are kept, so that the oldest event says nothing.
+    shown.book.expired(2);
+    shown.book.compare(mark(3), at(0));
+    assert_eq!(shown.book.gaps.due(at(60)), []);
+    shown.book.compare(mark(2), at(0));
+    assert_eq!(shown.book.gaps.due(at(60)).len(), 1, "the next one counts again");
+}
+
+#[test]
 fn losses_of_an_hour_are_one_gap() {
     let mut book = fresh().book;
     let note = |noted, records| Note { source: "syslog_udp".into(), noted, records };
@@ -184,6 +198,7 @@ fn what_an_agent_counts_itself_is_the_growth_of_its_counters() {
     assert_eq!(counts(1, &[10.0, 15.0]), 15);
     assert_eq!(counts(1, &[10.0, 15.0, 3.0]), 18, "the agent began again");
     assert_eq!(counts(8, &[10.0, 15.0]), 5, "what an agent counted before it came is not known");
+    assert_eq!(counts(1, &[10.0, f64::NAN, f64::INFINITY, 1e19, -5.0, 15.0]), 15, "what is no count is left out");
     let mut shown = fresh();
     shown.show(&report(1, 1, "canh_agent_dropped_total", 4.0), 0);
     assert_eq!(shown.book.take_update().lines[0].dropped, [("agent.spool.damaged".into(), 4)]);

@@ -127,6 +127,8 @@ fn what_was_acknowledged_is_found_exactly_once_after_a_hundred_kills() -> anyhow
     for (number, count) in &from_http {
         assert!(*number < sent && *count == 1, "number {number} sent over HTTP is stored {count} times");
     }
+    // Its own metrics would come between the two questions.
+    agent.kill()?;
     // The ledger counted it through all the kills, and says the same as the store.
     let ledger = |name: &str| -> anyhow::Result<Vec<(String, u64)>> {
         let page = api.get("/api/v1/ledger", &[])?;
