@@ -112,7 +112,7 @@ impl Indexer {
     /// Tells the ledger how many events there are, now that everything up to `cursor` is stored and nothing after it.
     fn sample(&self, cursor: Position, handle: &Handle) -> Result<(), StoreError> {
         let stats = handle.block_on(self.store.stats())?;
-        let oldest = stats.oldest.map_or(i64::MIN, Timestamp::nanos);
+        let oldest = stats.oldest.map_or(i64::MAX, Timestamp::nanos);
         self.sample.set(StoreMark { position: cursor, events: stats.events, oldest });
         Ok(())
     }

@@ -94,7 +94,9 @@ impl Server {
         let events: Arc<dyn EventStore> = Arc::new(events);
         let mut journal_config = config.journal.clone();
         journal_config.dir = config.in_data(&journal_config.dir);
-        let past = state.detection_cursor().await?.max(events.cursor());
+        // No number that somebody has seen is given again, even if the journal was deleted.
+        let counted = state.ledger_start().await?.marks.unwrap_or_default().journaled;
+        let past = state.detection_cursor().await?.max(events.cursor()).max(counted);
         let journal = Journal::open_past(&journal_config, past, &registry)
             .with_context(|| format!("cannot open the journal in `{}`", journal_config.dir.display()))?;
         Self { config, _lock: lock, registry, journal, events, state }.serve().await

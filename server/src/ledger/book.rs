@@ -10,7 +10,7 @@ use canh_store::state::{
 };
 use compact_str::{CompactString, ToCompactString, format_compact};
 use rustc_hash::{FxHashMap, FxHashSet};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::gaps::Gaps;
 use crate::canary;
@@ -77,6 +77,16 @@ impl Book {
         self.pending.len() < PENDING_MAX
     }
 
+    /// Makes room if what is counted only waits to be compared with a place further on: comparing begins anew there.
+    pub(super) fn give_up_comparing(&mut self) {
+        let is_ahead = self.sample.is_some_and(|sample| sample.position > self.read);
+        if !self.has_room() && is_ahead {
+            warn!("the store is too far ahead to be compared with the journal; the ledger begins anew");
+            (self.sample, self.marks.compared) = (None, None);
+            self.forget_finished();
+        }
+    }
+
     /// Counts a batch. They come in the order of the journal, from [`LedgerMarks::oldest`] on.
     pub(super) fn count(&mut self, batch: &EventBatch, previous: Position, now: Timestamp) {
         self.read = batch.position;
@@ -113,9 +123,6 @@ impl Book {
     }
 
     fn sources_of(&mut self, batch: &EventBatch, hour: Timestamp) -> Vec<(CompactString, u64)> {
-        if self.hour != hour {
-            (self.hour, self.sources) = (hour, FxHashSet::default());
-        }
         let mut counts: Vec<(CompactString, u64)> = Vec::new();
         for event in &batch.events {
             let source = event.get(field::CANH_SOURCE).and_then(Value::as_str).unwrap_or(OTHERS);
@@ -128,9 +135,7 @@ impl Book {
             counts.sort_unstable();
         }
         for (source, _) in &mut counts {
-            if self.sources.len() < SOURCES_MAX {
-                self.sources.insert(source.clone());
-            } else if !self.sources.contains(source) {
+            if !self.has_line(source, hour) {
                 *source = CompactString::const_new(OTHERS);
             }
         }
@@ -140,6 +145,14 @@ impl Book {
             same
         });
         counts
+    }
+
+    /// Whether the sender gets a line of its own in this hour.
+    fn has_line(&mut self, source: &CompactString, hour: Timestamp) -> bool {
+        if self.hour != hour {
+            (self.hour, self.sources) = (hour, FxHashSet::default());
+        }
+        self.sources.contains(source) || self.sources.len() < SOURCES_MAX && self.sources.insert(source.clone())
     }
 
     fn line(&mut self, source: &CompactString, hour: Timestamp) -> &mut LedgerLine {
@@ -264,8 +277,12 @@ impl Book {
     }
 
     /// What the doors noted beside the journal.
-    pub(super) fn note(&mut self, note: Note, now: Timestamp) {
+    pub(super) fn note(&mut self, mut note: Note, now: Timestamp) {
         let hour = hour_of(now);
+        if !self.has_line(&note.source, hour) {
+            // Addresses of datagrams can be forged; the door is known.
+            note.source = note.source.split(':').next().unwrap_or(OTHERS).into();
+        }
         let line = self.line(&note.source, hour);
         match note.noted {
             Noted::Duplicates => line.counts.duplicates += note.records,

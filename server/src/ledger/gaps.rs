@@ -14,7 +14,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const GATHER: Duration = Duration::from_secs(5);
 /// Open gaps of one spool; beyond it the newest one grows.
 const GAPS_PER_SPOOL_MAX: usize = 256;
-/// Open gaps altogether; beyond it the oldest are no longer followed, though they stay in the state.
+/// Open gaps altogether; beyond it the oldest that were told are no longer followed, though they stay in the state, and
+/// beyond twice as many the oldest of all.
 const GAPS_MAX: usize = 10_000;
 /// Where no sender can be named.
 const JOURNAL: &str = "journal";
@@ -30,6 +31,8 @@ pub(super) struct Gaps {
     fresh: FxHashSet<CompactString>,
     /// Not healed, by their ids.
     open: BTreeMap<u64, LedgerGap>,
+    /// Losses of the present hour that go on, by their kind, sender and reason.
+    spans: FxHashMap<(GapKind, CompactString, CompactString), u64>,
     changed: BTreeMap<u64, LedgerGap>,
     closed: Vec<u64>,
     last_id: u64,
@@ -42,6 +45,7 @@ impl Gaps {
             changed_spools: FxHashSet::default(),
             fresh: FxHashSet::default(),
             open: open.into_iter().map(|gap| (gap.id, gap)).collect(),
+            spans: FxHashMap::default(),
             changed: BTreeMap::new(),
             closed: Vec::new(),
             last_id,
@@ -141,17 +145,16 @@ impl Gaps {
 
     /// Records were lost at about `now`. Losses of the same kind in the same hour are one.
     pub(super) fn span(&mut self, kind: GapKind, source: &CompactString, reason: &str, missing: u64, now: Timestamp) {
-        let hour = hour_of(now);
-        let is_same = |gap: &&mut LedgerGap| {
-            gap.kind == kind && gap.source == source && gap.reason == reason && hour_of(gap.noticed) == hour
-        };
-        if let Some(known) = self.open.values_mut().find(is_same) {
+        let key = (kind, source.clone(), CompactString::from(reason));
+        let known = self.spans.get(&key).and_then(|id| self.open.get_mut(id));
+        if let Some(known) = known.filter(|gap| hour_of(gap.noticed) == hour_of(now)) {
             known.last = now.nanos();
             known.missing = known.missing.saturating_add(missing);
             self.changed.insert(known.id, known.clone());
             return;
         }
         let gap = self.gap(kind, source, (now.nanos(), now.nanos()), missing, now);
+        self.spans.insert(key, gap.id);
         self.put(LedgerGap { reason: reason.into(), ..gap });
     }
 
@@ -186,7 +189,16 @@ impl Gaps {
     pub(super) fn settle(&mut self, now: Timestamp) {
         let hour = hour_of(now);
         self.open.retain(|_, gap| !gap.kind.is_span() || gap.raised.is_none() || hour_of(gap.noticed) == hour);
-        while self.open.len() > GAPS_MAX {
+        let open = &self.open;
+        self.spans.retain(|_, id| open.contains_key(id));
+        // Those that somebody was told of go first: what nobody knows must not be forgotten for a flood.
+        let mut surplus = self.open.len().saturating_sub(GAPS_MAX);
+        self.open.retain(|_, gap| {
+            let goes = surplus > 0 && gap.raised.is_some();
+            surplus -= usize::from(goes);
+            !goes
+        });
+        while self.open.len() > 2 * GAPS_MAX {
             self.open.pop_first();
         }
     }

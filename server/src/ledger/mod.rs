@@ -33,6 +33,8 @@ const PULL: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often writing is tried when the server stops.
+const STOP_TRIES: u32 = 5;
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// Gaps told at once; the others follow with the next look.
 const TOLD_MAX: usize = 100;
@@ -139,7 +141,7 @@ impl Ledger {
             }
             if last || written.elapsed() >= WRITE_EVERY {
                 let forget = forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY);
-                self.write(&mut book, forget, handle);
+                self.write(&mut book, forget, handle, stop);
                 written = Instant::now();
                 forgotten = if forget { Some(written) } else { forgotten };
             }
@@ -190,6 +192,7 @@ impl Ledger {
             book.compare_again(now);
         }
         book.stored(self.events.cursor());
+        book.give_up_comparing();
         for note in self.sources.take_notes() {
             book.note(note, now);
         }
@@ -238,7 +241,9 @@ impl Ledger {
     }
 
     /// Writes until it succeeds: what was counted must not be lost because a disk is full.
-    fn write(&self, book: &mut Book, forget: bool, handle: &Handle) {
+    ///
+    /// After `stop` it gives up: the journal still has what would have been written.
+    fn write(&self, book: &mut Book, forget: bool, handle: &Handle, stop: &CancellationToken) {
         let mut update = book.take_update();
         let is_new = update.marks != *self.written.lock() || !update.is_empty();
         if !is_new && !forget {
@@ -248,13 +253,18 @@ impl Ledger {
             update.forget_before = Some(Timestamp::now().saturating_sub(self.keep));
         }
         let marks = update.marks;
+        let mut tries = 0;
         loop {
+            tries += 1;
             match handle.block_on(self.state.put_ledger(update.clone())) {
                 Ok(()) => break,
                 Err(StateError::Closed) => return,
                 Err(error) => {
                     error!(error = &error as &dyn std::error::Error, "cannot write the delivery ledger; trying again");
                 }
+            }
+            if stop.is_cancelled() && tries >= STOP_TRIES {
+                return;
             }
             std::thread::sleep(RETRY_AFTER);
         }

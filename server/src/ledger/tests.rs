@@ -177,6 +177,38 @@ fn losses_of_an_hour_are_one_gap() {
 }
 
 #[test]
+fn forged_senders_are_noted_under_their_door() {
+    let mut book = fresh().book;
+    for number in 0..30_000 {
+        let source = compact_str::format_compact!("gelf_udp:{number}");
+        book.note(Note { source, noted: Noted::Dropped(DropReason::BadFrame), records: 1 }, at(10));
+    }
+    let lines = book.take_update().lines;
+    assert_eq!(lines.len(), 10_001);
+    let door = lines.iter().find(|line| line.source == "gelf_udp").expect("the door has a line");
+    assert_eq!(door.dropped, [("bad_frame".into(), 20_000)]);
+}
+
+#[test]
+fn a_store_that_is_too_far_ahead_is_compared_anew() {
+    let mut shown = fresh();
+    shown.show(&batch(1, 0, &[("a", 1)]), 0);
+    shown.book.compare(StoreMark { position: Position::new(1), events: 1, oldest: 0 }, at(0));
+    let end = 300_000;
+    shown.book.compare(StoreMark { position: Position::new(end), events: end, oldest: 0 }, at(0));
+    for position in 2..=end {
+        if !shown.book.has_room() {
+            shown.book.detected(Position::new(position));
+            shown.book.stored(Position::new(position));
+            shown.book.give_up_comparing();
+        }
+        assert!(shown.book.has_room(), "at {position}");
+        shown.show(&batch(position, 0, &[("a", 1)]), 0);
+    }
+    assert_eq!(shown.book.gaps.due(at(60)), []);
+}
+
+#[test]
 fn what_an_agent_counts_itself_is_the_growth_of_its_counters() {
     let report = |position, sequence, name: &str, value: f64| {
         let mut batch = numbered(position, sequence);

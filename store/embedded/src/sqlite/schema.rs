@@ -193,6 +193,7 @@ const STEPS: &[&str] = &[
         records INTEGER NOT NULL,
         PRIMARY KEY (source, hour, reason)
     ) WITHOUT ROWID;
+    CREATE INDEX ledger_drops_by_hour ON ledger_drops (hour);
     CREATE TABLE ledger_gaps (
         id INTEGER PRIMARY KEY,
         source TEXT NOT NULL,
