@@ -216,6 +216,63 @@ fn memory_survives_in_a_snapshot_and_belongs_to_one_text() {
     assert!(engine(&rules(NEW)).restore(b"").is_err());
 }
 
+/// A correlation over rules over what is usual: its events alone do not say that they were unusual, so the finding carries
+/// what those rules remembered, over a restart as well.
+#[test]
+fn a_correlation_over_what_is_unusual_is_judged_again() {
+    let chain = "---\ntitle: chain\nid: chain\nname: chain\ncorrelation:\n  type: event_count\n  rules: [usual]\n  \
+                 group-by: [h]\n  timespan: 1h\n  condition: {gte: 2}\n";
+    let above = "---\ntitle: above\nid: above\ncorrelation:\n  type: event_count\n  rules: [chain]\n  group-by: [h]\n  \
+                 timespan: 1d\n  condition: {gte: 1}\n";
+    let late = 8 * DAY;
+    let places = "  type: impossible_travel\n  group-by: [h]\n  timespan: 1d\n  condition: {field: v, speed: 900}\n";
+    let new =
+        [value(0, "a", "1"), value(late, "a", "2"), value(late + 60, "a", "1"), value(late + 120, "a", "3")].to_vec();
+    let far = [
+        value(0, "a", "21.03,105.85"),
+        value(60, "a", "48.85,2.35"),
+        value(120, "a", "48.85,2.35"),
+        value(180, "a", "21.03,105.85"),
+    ];
+    let cases = [(NEW, &new, ""), (NEW, &new, above), (places, &far.to_vec(), ""), (places, &far.to_vec(), above)];
+    for (behaviour, events, above) in cases {
+        let text = format!("{}{chain}{above}", rules(behaviour));
+        let stream = (0..).zip(events).map(|(index, (second, object))| {
+            let mut object = object.clone();
+            object["k"] = json!("x");
+            event(index, *second, &object)
+        });
+        let stream: Vec<Event> = stream.collect();
+        let (mut before, mut found) = (engine(&text), Vec::new());
+        for event in &stream {
+            before.evaluate(&support::batch(vec![event.clone()]), &mut found);
+            let saved = before.save();
+            before = engine(&text);
+            before.restore(&saved).expect("our own bytes");
+        }
+        let of_chains: Vec<&Finding> =
+            found.iter().filter(|finding| ["chain", "above"].contains(&finding.rule.id.as_str())).collect();
+        assert_eq!(of_chains.len(), 1, "{behaviour}{above}: {found:?}");
+        for finding in of_chains {
+            let own: Vec<Event> = stream.iter().filter(|event| finding.events.contains(&event.id)).cloned().collect();
+            let judge = |remembered: Option<&[u8]>| {
+                let (mut fresh, mut again) = (engine(&text), Vec::new());
+                if let Some(remembered) = remembered {
+                    assert!(fresh.recall(&finding.rule.id, remembered));
+                }
+                fresh.evaluate(&support::batch(own.clone()), &mut again);
+                again.into_iter().find(|again| again.id == finding.id)
+            };
+            let remembered = finding.proof.remembered.as_deref().expect("it says what was remembered");
+            let again = judge(Some(remembered)).expect("it is found again");
+            assert_eq!(again.proof, finding.proof);
+            assert!(judge(None).is_none(), "without it the events say nothing");
+            assert!(!engine(&text).recall(&finding.rule.id, &remembered[..remembered.len() / 2]));
+        }
+    }
+    judged_again(&rules(places), &far);
+}
+
 #[test]
 fn chains_name_the_same_events_after_a_snapshot() {
     let count = "  type: event_count\n  group-by: [h]\n  timespan: 10s\n  condition: {gte: 3}\n";

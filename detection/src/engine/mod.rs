@@ -4,6 +4,7 @@
 //! is that of the events. To change rules, make a new engine (and [`Engine::warm`] it with recent events if it has
 //! correlations), then put it in the place of the old one.
 
+mod before;
 mod behaviour;
 mod correlation;
 mod crossing;
@@ -12,6 +13,7 @@ mod fields;
 mod index;
 mod literals;
 mod matcher;
+mod parallel;
 mod program;
 mod proof;
 mod snapshot;
@@ -19,18 +21,19 @@ mod window;
 mod windows;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use canh_schema::{Event, EventBatch, Explained, Finding, FindingId, Proof, RuleId, RuleInfo, Timestamp};
 use compact_str::CompactString;
 
+use self::before::{Recalled, States};
 use self::behaviour::Behaviours;
 use self::correlation::{Correlations, FeederName};
 use self::crossing::{Crossing, EventRef, Subject};
 use self::fields::FieldNames;
 use self::index::Indexes;
 use self::matcher::{Held, Look, Matcher};
+use self::parallel::Helpers;
 use self::program::ProgramBuilder;
 use self::proof::Extent;
 pub use self::snapshot::SnapshotError;
@@ -38,13 +41,6 @@ use crate::diagnostic::RuleError;
 use crate::indicator::{IndicatorClaim, IndicatorSource};
 use crate::mapping::MAPPING_VERSION;
 use crate::rule::{RuleKind, RuleSet};
-
-/// What one thread should have at least, so that starting it is worth while: measured, short records gain nothing.
-const EVENTS_PER_THREAD_MIN: usize = 256;
-const BYTES_PER_THREAD_MIN: usize = 400 << 10;
-
-/// What a thread takes at a time.
-const EVENTS_PER_PIECE: usize = 64;
 
 /// How much memory correlations may use, and how late events may be.
 #[derive(Clone, Debug)]
@@ -111,8 +107,12 @@ pub struct Engine {
     matcher: Matcher,
     /// One for each thread; there is at least one.
     looks: Vec<Look>,
+    helpers: Helpers,
     correlations: Correlations,
     behaviours: Behaviours,
+    /// Of behaviour rules that fed correlations.
+    states: States,
+    recalled: Recalled,
     stats: EngineStats,
 }
 
@@ -150,7 +150,8 @@ impl Engine {
         }
         behaviours.ask(config.indicators.clone());
         let matcher = Matcher { names, program: program.build(), indexes: Indexes::default() };
-        let looks = (0..config.threads.max(1)).map(|_| Look::new(&matcher)).collect();
+        let helpers = Helpers::new(config.threads);
+        let looks = (0..=helpers.count()).map(|_| Look::new(&matcher)).collect();
         let quiet = rules.quiet();
         let engine_rules =
             (0_u32..).zip(&rules.rules).zip(quiet).zip(fed_by).map(|(((index, rule), quiet), feeders)| EngineRule {
@@ -165,8 +166,11 @@ impl Engine {
             config,
             matcher,
             looks,
+            helpers,
             correlations,
             behaviours,
+            states: States::default(),
+            recalled: Recalled::default(),
             stats: EngineStats::default(),
         }
     }
@@ -236,9 +240,8 @@ impl Engine {
 
     fn take(&mut self, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
         self.stats.events += events.len() as u64;
-        let threads = self.threads_for(events);
-        if threads > 1 {
-            self.take_in_parallel(threads, events, out);
+        if self.is_worth_helpers(events) {
+            self.take_in_parallel(events, out);
             return;
         }
         let mut held = Vec::new();
@@ -257,68 +260,6 @@ impl Engine {
         }
     }
 
-    /// How many threads these events are worth.
-    fn threads_for(&self, events: &[Event]) -> usize {
-        if self.looks.len() < 2 || events.len() < 2 * EVENTS_PER_THREAD_MIN {
-            return 1;
-        }
-        let bytes: usize = events.iter().map(|event| event.raw.len()).sum();
-        self.looks.len().min(events.len() / EVENTS_PER_THREAD_MIN).min(bytes / BYTES_PER_THREAD_MIN)
-    }
-
-    /// Several threads say which rules hold and why; what is remembered of that is done here, in the order of the events.
-    fn take_in_parallel(&mut self, threads: usize, events: &[Event], mut out: Option<&mut Vec<Finding>>) {
-        let (rules, matcher, wanted) = (&self.rules, &self.matcher, out.is_some());
-        let next = AtomicUsize::new(0);
-        // Small pieces, because some events cost many times what others do.
-        let work = |look: &mut Look| {
-            let mut judged = Vec::new();
-            let mut held = Vec::new();
-            loop {
-                let begin = next.fetch_add(EVENTS_PER_PIECE, Ordering::Relaxed);
-                let Some(piece) = events.get(begin..events.len().min(begin + EVENTS_PER_PIECE)) else { return judged };
-                if piece.is_empty() {
-                    return judged;
-                }
-                for (place, event) in (begin..).zip(piece) {
-                    look.holding(matcher, event, &mut held);
-                    judged.extend(held.drain(..).map(|held| {
-                        let finding = if wanted { found(rules, matcher, held, event, look) } else { None };
-                        (place, held.rule, finding)
-                    }));
-                }
-            }
-        };
-        let mut looks = self.looks.iter_mut().take(threads);
-        let own = looks.next();
-        let mut judged: Vec<(usize, u32, Option<Finding>)> = std::thread::scope(|scope| {
-            let others: Vec<_> = looks.map(|look| scope.spawn(|| work(look))).collect();
-            let mut judged = own.map(work).unwrap_or_default();
-            // A panic over there is a panic here, as it would be with one thread.
-            others.into_iter().for_each(|thread| {
-                judged.append(&mut thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            });
-            judged
-        });
-        // Each event was looked at by one thread, so a stable order by event keeps that of its rules.
-        judged.sort_by_key(|(place, _, _)| *place);
-        for together in judged.chunk_by_mut(|(a, _, _), (b, _, _)| a == b) {
-            let Some(event) = together.first().and_then(|(place, _, _)| events.get(*place)) else { continue };
-            if let Some(out) = out.as_deref_mut() {
-                let before = out.len();
-                out.extend(together.iter_mut().filter_map(|(_, _, finding)| finding.take()));
-                self.stats.findings += (out.len() - before) as u64;
-            }
-            let held = || together.iter().map(|(_, rule, _)| *rule);
-            if held().any(|rule| self.rules.get(rule as usize).is_some_and(|rule| rule.feeds)) {
-                if let Some(look) = self.looks.first_mut() {
-                    look.load(&self.matcher, event);
-                }
-                self.feed(event, held(), out.as_deref_mut());
-            }
-        }
-    }
-
     /// What follows for the rules with a memory when these rules hold for the event in the first table.
     fn feed(&mut self, event: &Event, held: impl Iterator<Item = u32>, out: Option<&mut Vec<Finding>>) {
         let mut fed: Vec<u32> =
@@ -334,12 +275,24 @@ impl Engine {
         let mut crossings: Vec<Crossing> = Vec::new();
         let limits = &self.config.correlation;
         let Some(Look { table, .. }) = self.looks.first() else { return crossings };
+        for (rule, state) in self.recalled.take(event.id) {
+            self.behaviours.recall(rule, &state);
+        }
         for rule in fed.iter() {
             self.behaviours.feed(*rule, event, table, limits, &mut self.stats, &mut crossings);
         }
+        for crossing in &crossings {
+            if let Some(state) = crossing.remembered.as_deref().filter(|_| self.correlations.is_fed_by(crossing.rule)) {
+                self.states.push(crossing.rule, event.id, state);
+            }
+        }
+        let unusual = crossings.len();
         fed.extend(crossings.iter().map(|crossing| crossing.rule));
         for rule in fed {
             self.correlations.feed(*rule, event, table, limits, &mut self.stats, &mut crossings);
+        }
+        for crossing in crossings.iter_mut().skip(unusual) {
+            crossing.remembered = self.states.of(&crossing.events, |rule| id_of(&self.rules, rule));
         }
         crossings
     }
@@ -357,6 +310,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn id_of(rules: &[EngineRule], rule: u32) -> Option<&str> {
+    rules.get(rule as usize).map(|rule| rule.info.id.as_str())
 }
 
 /// The rules of these names, with all names that they go by.

@@ -2,15 +2,15 @@
 //!
 //! A memory belongs to a rule of one id and one hash: when the rule was changed, it begins anew.
 
-use canh_schema::{RuleHash, RuleId};
+use canh_schema::{EventId, RuleHash, RuleId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::windows::Windows;
-use super::{Engine, behaviour, correlation};
+use super::{Engine, before, behaviour, correlation, id_of};
 
 /// Changes when the form of the bytes does.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Why bytes are not a snapshot. The rules begin with an empty memory then.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,8 @@ struct Saved<'a> {
 struct Snapshot<'a> {
     #[serde(borrow)]
     rules: Vec<Saved<'a>>,
+    #[serde(borrow)]
+    states: Vec<before::Saved<'a>>,
 }
 
 impl Engine {
@@ -50,16 +52,30 @@ impl Engine {
             Some(Saved { rule: info.id.as_str(), hash: *info.hash.as_bytes(), memory })
         });
         let mut out = VERSION.to_le_bytes().to_vec();
-        out.extend(bytes(postcard::to_allocvec(&Snapshot { rules: rules.collect() })));
+        let states = self.states.all(|rule| id_of(&self.rules, rule));
+        out.extend(bytes(postcard::to_allocvec(&Snapshot { rules: rules.collect(), states })));
         out
     }
 
-    /// Gives a rule over what is usual what it remembered of one group, as the proof of a finding keeps it. Answers whether
-    /// there is such a rule and the bytes are of its kind.
+    /// Gives a rule over what is usual what it remembered of one group, as the proof of a finding keeps it. For a correlation
+    /// it is what the rules that fed it remembered before each of its events; they are given it when the event comes. Answers
+    /// whether there is such a rule and the bytes are of its kind.
     pub fn recall(&mut self, rule: &RuleId, remembered: &[u8]) -> bool {
-        let place = self.rules.iter().position(|known| known.info.id == *rule);
-        let place = place.and_then(|place| u32::try_from(place).ok());
-        place.is_some_and(|place| self.behaviours.recall(place, remembered))
+        let Some(place) = self.place_of(rule.as_str()) else { return false };
+        if self.correlations.memories().all(|(correlation, _)| correlation != place) {
+            return self.behaviours.recall(place, remembered);
+        }
+        let Ok(states) = postcard::from_bytes::<Vec<before::Saved<'_>>>(remembered) else { return false };
+        for state in states {
+            let Some(place) = self.place_of(state.rule) else { return false };
+            self.recalled.add(place, EventId::from_bytes(state.event), state.bytes);
+        }
+        true
+    }
+
+    fn place_of(&self, rule: &str) -> Option<u32> {
+        let place = self.rules.iter().position(|known| known.info.id.as_str() == rule)?;
+        u32::try_from(place).ok()
     }
 
     /// Takes over what an engine remembered, for the rules that are the same here; says for how many.
@@ -93,6 +109,11 @@ impl Engine {
             }
         }
         drop(places);
+        let states: Vec<_> =
+            snapshot.states.iter().filter_map(|state| Some((self.place_of(state.rule)?, state))).collect();
+        for (place, state) in states {
+            self.states.push(place, EventId::from_bytes(state.event), state.bytes);
+        }
         let restored = correlations.len() + behaviours.len();
         correlations.into_iter().for_each(|(rule, memory)| self.correlations.remember(rule, memory));
         behaviours.into_iter().for_each(|(rule, memory)| self.behaviours.remember(rule, memory));

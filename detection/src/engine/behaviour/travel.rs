@@ -4,7 +4,7 @@ use canh_schema::Value;
 use serde::{Deserialize, Serialize};
 
 use super::super::crossing::{EventRef, measured};
-use super::{Noticed, Seen, Wanted};
+use super::{Noticed, Seen, State, Wanted};
 use crate::rule::BehaviourKind;
 
 const EARTH_RADIUS_KM: f64 = 6_371.0;
@@ -53,7 +53,7 @@ impl Travel {
             time: seen.time.max(before.time),
             events: vec![before.event, here.event],
             subject: None,
-            before: None,
+            before: Some(State::Travel(Self { last: Some(before) })),
             matches: vec![measured(field, "impossible_travel", pattern, value)],
         })
     }
