@@ -2,6 +2,7 @@
 //! the state out.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 
 use canh_collector::{Note, Noted};
 use canh_schema::{Event, EventBatch, EventClass, Position, Timestamp, Value, field};
@@ -9,6 +10,7 @@ use canh_store::state::{
     GapKind, LedgerCounter, LedgerLine, LedgerMarks, LedgerStart, LedgerUpdate, StoreMark, hour_of,
 };
 use compact_str::{CompactString, ToCompactString, format_compact};
+use lru::LruCache;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tracing::{info, warn};
 
@@ -21,6 +23,11 @@ const PENDING_MAX: usize = 200_000;
 /// Senders of one hour that have a line of their own. Addresses can be forged; the others share one.
 const SOURCES_MAX: usize = 10_000;
 const OTHERS: &str = "other";
+/// Counters of senders that are remembered; of more, those that were quiet for longest are forgotten and begin anew.
+const COUNTERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+/// The longest name of an agent's own reason, in bytes, and how many of them a line has. What is more is one.
+const LABEL_MAX: usize = 64;
+const REASONS_MAX: usize = 64;
 /// The highest count of an agent that is believed. Thousands of such lines still have a sum.
 const COUNT_MAX: f64 = 1e14;
 
@@ -31,6 +38,9 @@ struct Pending {
     counts: Vec<(CompactString, u64)>,
 }
 
+/// The sender, and the name of its counter.
+type CounterKey = (CompactString, CompactString);
+
 pub(super) struct Book {
     marks: LedgerMarks,
     /// How far the journal was read since the start; after a restart that begins behind what was counted.
@@ -39,8 +49,9 @@ pub(super) struct Book {
     lines: FxHashMap<(CompactString, Timestamp), LedgerLine>,
     hour: Timestamp,
     sources: FxHashSet<CompactString>,
-    counters: FxHashMap<(CompactString, CompactString), f64>,
-    changed_counters: FxHashSet<(CompactString, CompactString)>,
+    counters: LruCache<CounterKey, f64>,
+    forgotten_counters: Vec<CounterKey>,
+    changed_counters: FxHashSet<CounterKey>,
     /// What the store had at a place that has not been counted yet.
     sample: Option<StoreMark>,
     /// How often old events were deleted, and how often at the last comparison.
@@ -53,6 +64,8 @@ impl Book {
     pub(super) fn new(start: LedgerStart, first: Position) -> Self {
         let fresh = LedgerMarks { journaled: first, detected: first, stored: first, compared: None };
         let marks = start.marks.unwrap_or(fresh);
+        let mut counters = LruCache::new(COUNTERS_MAX);
+        start.counters.into_iter().for_each(|one| drop(counters.push((one.source, one.name), one.value)));
         Self {
             read: marks.oldest(),
             marks,
@@ -60,7 +73,8 @@ impl Book {
             lines: FxHashMap::default(),
             hour: Timestamp::MIN,
             sources: FxHashSet::default(),
-            counters: start.counters.into_iter().map(|one| ((one.source, one.name), one.value)).collect(),
+            counters,
+            forgotten_counters: Vec::new(),
             changed_counters: FxHashSet::default(),
             sample: None,
             expiries: (0, 0),
@@ -177,8 +191,14 @@ impl Book {
         if !(0.0..=COUNT_MAX).contains(&value) {
             return;
         }
+        // Agents have a few dozen short reasons; others may say anything.
+        let label = if label.len() > LABEL_MAX { CompactString::const_new(OTHERS) } else { label };
         let key = (source.clone(), format_compact!("{name} {label}"));
-        let before = self.counters.insert(key.clone(), value);
+        let before = self.counters.peek(&key).copied();
+        if let Some((oldest, _)) = self.counters.push(key.clone(), value).filter(|(oldest, _)| *oldest != key) {
+            self.changed_counters.remove(&oldest);
+            self.forgotten_counters.push(oldest);
+        }
         self.changed_counters.insert(key);
         let grown = match before {
             Some(before) if value >= before => value - before,
@@ -194,7 +214,12 @@ impl Book {
         match name {
             "canh_agent_read_total" => line.counts.read = line.counts.read.saturating_add(grown),
             "canh_agent_records_acked_total" => line.counts.sent = line.counts.sent.saturating_add(grown),
-            _ => line.drop(&format_compact!("agent.{label}"), grown),
+            _ => {
+                let reason = format_compact!("agent.{label}");
+                let is_known =
+                    line.dropped.len() < REASONS_MAX || line.dropped.iter().any(|(known, _)| *known == reason);
+                line.drop(if is_known { &reason } else { OTHERS }, grown);
+            }
         }
     }
 
@@ -314,11 +339,14 @@ impl Book {
         let mut lines: Vec<LedgerLine> = self.lines.drain().map(|(_, line)| line).collect();
         lines.retain(|line| !line.counts.is_zero() || !line.dropped.is_empty());
         let counters = self.changed_counters.drain().filter_map(|key| {
-            let value = *self.counters.get(&key)?;
+            let value = *self.counters.peek(&key)?;
             Some(LedgerCounter { source: key.0, name: key.1, value })
         });
         let counters = counters.collect();
-        let (gaps, closed, spools) = self.gaps.take_changes();
-        LedgerUpdate { lines, gaps, closed, spools, counters, marks: self.marks, forget_before: None }
+        let forgotten_counters = std::mem::take(&mut self.forgotten_counters);
+        let mut update =
+            LedgerUpdate { lines, counters, forgotten_counters, marks: self.marks, ..LedgerUpdate::default() };
+        self.gaps.take_changes(&mut update);
+        update
     }
 }

@@ -1,11 +1,13 @@
 //! What is missing, with its range: found, waited for, told, and crossed out when it comes after all.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use canh_schema::{BatchNumber, Position, Timestamp};
-use canh_store::state::{GapKind, LedgerGap, LedgerSpool, hour_of};
+use canh_store::state::{GapKind, LedgerGap, LedgerSpool, LedgerUpdate, OPEN_GAPS_MAX, hour_of};
 use compact_str::{CompactString, format_compact};
+use lru::LruCache;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Batches of an agent may overtake one another; what has not come by then is missing.
@@ -15,8 +17,11 @@ const GATHER: Duration = Duration::from_secs(5);
 /// Open gaps of one spool; beyond it the newest one grows.
 const GAPS_PER_SPOOL_MAX: usize = 256;
 /// Open gaps altogether; beyond it the oldest that were told are no longer followed, though they stay in the state, and
-/// beyond twice as many the oldest of all.
+/// beyond [`OPEN_GAPS_MAX`] the oldest of all.
 const GAPS_MAX: usize = 10_000;
+/// Spools that are followed. An agent has one, and gets a new one with each new installation; anybody with a token may make
+/// up more. Of more, those that were quiet for longest are forgotten.
+const SPOOLS_MAX: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 /// Where no sender can be named.
 const JOURNAL: &str = "journal";
 const STORE: &str = "store";
@@ -25,7 +30,8 @@ type SpoolKey = (CompactString, u64);
 
 pub(super) struct Gaps {
     /// The highest number of each spool.
-    spools: FxHashMap<SpoolKey, u64>,
+    spools: LruCache<SpoolKey, u64>,
+    forgotten_spools: Vec<SpoolKey>,
     changed_spools: FxHashSet<SpoolKey>,
     /// Senders that were heard of from their first batch on.
     fresh: FxHashSet<CompactString>,
@@ -40,8 +46,11 @@ pub(super) struct Gaps {
 
 impl Gaps {
     pub(super) fn new(spools: Vec<LedgerSpool>, open: Vec<LedgerGap>, last_id: u64) -> Self {
+        let mut known = LruCache::new(SPOOLS_MAX);
+        spools.into_iter().for_each(|one| drop(known.push((one.source, one.spool), one.highest)));
         Self {
-            spools: spools.into_iter().map(|one| ((one.source, one.spool), one.highest)).collect(),
+            spools: known,
+            forgotten_spools: Vec::new(),
             changed_spools: FxHashSet::default(),
             fresh: FxHashSet::default(),
             open: open.into_iter().map(|gap| (gap.id, gap)).collect(),
@@ -59,16 +68,19 @@ impl Gaps {
         match self.spools.get(&key).copied() {
             // What an agent sent before it was ours is none of our business.
             None => {
-                if sequence == 1 {
+                if sequence == 1 && self.fresh.len() < SPOOLS_MAX.get() {
                     self.fresh.insert(source.clone());
                 }
-                self.spools.insert(key.clone(), sequence);
+                if let Some((oldest, _)) = self.spools.push(key.clone(), sequence) {
+                    self.changed_spools.remove(&oldest);
+                    self.forgotten_spools.push(oldest);
+                }
             }
             Some(highest) if sequence > highest => {
                 if sequence > highest + 1 {
                     self.batches(source, number.spool, (highest + 1, sequence - 1), now);
                 }
-                self.spools.insert(key.clone(), sequence);
+                self.spools.put(key.clone(), sequence);
             }
             Some(_) => return self.late(source, number, now),
         }
@@ -198,20 +210,21 @@ impl Gaps {
             surplus -= usize::from(goes);
             !goes
         });
-        while self.open.len() > 2 * GAPS_MAX {
+        while self.open.len() > OPEN_GAPS_MAX {
             self.open.pop_first();
         }
     }
 
-    pub(super) fn take_changes(&mut self) -> (Vec<LedgerGap>, Vec<u64>, Vec<LedgerSpool>) {
-        let gaps = std::mem::take(&mut self.changed).into_values().collect();
-        let closed = std::mem::take(&mut self.closed);
+    /// Puts what changed since the last time into the update.
+    pub(super) fn take_changes(&mut self, update: &mut LedgerUpdate) {
+        update.gaps = std::mem::take(&mut self.changed).into_values().collect();
+        update.closed = std::mem::take(&mut self.closed);
         let spools = self.changed_spools.drain().filter_map(|key| {
-            let highest = *self.spools.get(&key)?;
+            let highest = *self.spools.peek(&key)?;
             Some(LedgerSpool { source: key.0, spool: key.1, highest })
         });
-        let spools = spools.collect();
-        (gaps, closed, spools)
+        update.spools = spools.collect();
+        update.forgotten_spools = std::mem::take(&mut self.forgotten_spools);
     }
 
     fn next_id(&mut self) -> u64 {

@@ -106,6 +106,29 @@ fn a_flood_of_gaps_is_bounded() {
 }
 
 #[test]
+fn what_agents_make_up_is_bounded() {
+    let mut shown = fresh();
+    for place in 1..=20_003 {
+        let number = Some(BatchNumber { agent: AGENT, spool: place, sequence: 1 });
+        let mut reported = EventBatch { number, ..batch(place, 100, &[(&AGENT.to_string(), 1)]) };
+        let event = &mut reported.events[0];
+        event.class = EventClass::Metric;
+        event.set(field::METRIC_NAME, "canh_agent_dropped_total");
+        event.set(field::METRIC_VALUE, 1);
+        event.attrs.push(("reason".into(), format!("made up {place}").as_str().into()));
+        shown.show(&reported, 0);
+    }
+    let update = shown.book.take_update();
+    assert_eq!(update.spools.len(), 20_000);
+    let spools: Vec<u64> = update.forgotten_spools.iter().map(|(_, spool)| *spool).collect();
+    assert_eq!(spools, [1, 2, 3], "those that were quiet for longest");
+    assert_eq!(update.lines.len(), 1);
+    assert_eq!(update.lines[0].dropped.len(), 65, "64 reasons, and what is more is one");
+    assert_eq!(update.lines[0].dropped.iter().map(|(_, records)| records).sum::<u64>(), 20_003);
+    assert_eq!(shown.book.take_update().forgotten_spools, []);
+}
+
+#[test]
 fn records_of_the_journal_that_cannot_be_read_are_told() {
     let mut shown = fresh();
     shown.show(&batch(1, 0, &[("a", 1)]), 0);

@@ -25,7 +25,7 @@ pub use alert::{
 };
 pub use ledger::{
     GAPS_MAX, GapKind, LedgerCounter, LedgerCounts, LedgerGap, LedgerLine, LedgerMarks, LedgerPage, LedgerQuery,
-    LedgerSpool, LedgerStart, LedgerUpdate, StoreMark, hour_of,
+    LedgerSpool, LedgerStart, LedgerUpdate, OPEN_GAPS_MAX, StoreMark, hour_of,
 };
 pub use memory::MemoryState;
 pub use rule::{

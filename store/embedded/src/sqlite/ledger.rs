@@ -3,7 +3,7 @@
 use canh_schema::{Position, TimeRange, Timestamp};
 use canh_store::state::{
     GAPS_MAX, GapKind, LedgerCounter, LedgerCounts, LedgerGap, LedgerLine, LedgerMarks, LedgerPage, LedgerQuery,
-    LedgerSpool, LedgerStart, LedgerUpdate, StoreMark,
+    LedgerSpool, LedgerStart, LedgerUpdate, OPEN_GAPS_MAX, StoreMark,
 };
 use compact_str::CompactString;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
@@ -31,6 +31,14 @@ pub(super) fn put(db: &Connection, update: &LedgerUpdate) -> Done<()> {
     let mut put = db.prepare_cached("REPLACE INTO ledger_counters (source, name, value) VALUES (?1, ?2, ?3)")?;
     for counter in &update.counters {
         put.execute(params![counter.source.as_str(), counter.name.as_str(), counter.value])?;
+    }
+    let mut forget = db.prepare_cached("DELETE FROM ledger_spools WHERE source = ?1 AND spool = ?2")?;
+    for (source, spool) in &update.forgotten_spools {
+        forget.execute(params![source.as_str(), spool.cast_signed()])?;
+    }
+    let mut forget = db.prepare_cached("DELETE FROM ledger_counters WHERE source = ?1 AND name = ?2")?;
+    for (source, name) in &update.forgotten_counters {
+        forget.execute([source.as_str(), name.as_str()])?;
     }
     put_marks(db, &update.marks)?;
     if let Some(before) = update.forget_before {
@@ -151,8 +159,12 @@ pub(super) fn start(db: &Connection) -> Done<LedgerStart> {
     let counter = |row: &Row<'_>| {
         Ok(LedgerCounter { source: text(row, "source")?, name: text(row, "name")?, value: row.get("value")? })
     };
-    let mut gaps =
-        db.prepare("SELECT * FROM ledger_gaps WHERE healed IS NULL AND (kind = ?1 OR raised IS NULL) ORDER BY id")?;
+    let mut gaps = db.prepare(&format!(
+        "SELECT * FROM (
+            SELECT * FROM ledger_gaps WHERE healed IS NULL AND (kind = ?1 OR raised IS NULL)
+            ORDER BY id DESC LIMIT {OPEN_GAPS_MAX})
+         ORDER BY id"
+    ))?;
     let last: Option<i64> = db.query_row("SELECT max(id) FROM ledger_gaps", [], |row| row.get(0))?;
     Ok(LedgerStart {
         marks: marks(db)?,

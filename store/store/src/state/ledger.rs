@@ -229,6 +229,10 @@ pub struct LedgerUpdate {
     pub closed: Vec<u64>,
     pub spools: Vec<LedgerSpool>,
     pub counters: Vec<LedgerCounter>,
+    /// Spools that were quiet for longest, by sender and number: they go to make room.
+    pub forgotten_spools: Vec<(CompactString, u64)>,
+    /// The same of counters, by sender and name.
+    pub forgotten_counters: Vec<(CompactString, CompactString)>,
     pub marks: LedgerMarks,
     /// Lines and gaps from before this are deleted.
     pub forget_before: Option<Timestamp>,
@@ -242,8 +246,13 @@ impl LedgerUpdate {
             && self.closed.is_empty()
             && self.spools.is_empty()
             && self.counters.is_empty()
+            && self.forgotten_spools.is_empty()
+            && self.forgotten_counters.is_empty()
     }
 }
+
+/// Gaps that a ledger follows, and takes up again when it starts.
+pub const OPEN_GAPS_MAX: usize = 20_000;
 
 /// What the ledger needs when it starts.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -252,7 +261,7 @@ pub struct LedgerStart {
     pub marks: Option<LedgerMarks>,
     pub spools: Vec<LedgerSpool>,
     pub counters: Vec<LedgerCounter>,
-    /// Those that are not healed.
+    /// Those that are not healed; of more than [`OPEN_GAPS_MAX`], the newest.
     pub gaps: Vec<LedgerGap>,
     /// The highest id of a gap ever given.
     pub last_gap: u64,

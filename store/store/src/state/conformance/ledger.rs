@@ -119,6 +119,17 @@ pub(super) async fn the_ledger_goes_on_where_it_was(state: impl StateStore) {
     };
     // A gap that was closed may or may not have used up its number.
     assert_eq!(LedgerStart { last_gap: start.last_gap.min(4), ..start }, expected);
+
+    let update = LedgerUpdate {
+        forgotten_spools: vec![("a".into(), u64::MAX), ("b".into(), 1)],
+        forgotten_counters: vec![("a".into(), "read".into())],
+        marks,
+        ..LedgerUpdate::default()
+    };
+    assert!(!update.is_empty());
+    state.put_ledger(update).await.expect("put");
+    let start = state.ledger_start().await.expect("read");
+    assert_eq!((start.spools, start.counters), (vec![], vec![]));
 }
 
 pub(super) async fn gaps_are_shown_once_told(state: impl StateStore) {

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use crate::state::{
     GAPS_MAX, GapKind, LedgerCounter, LedgerGap, LedgerLine, LedgerMarks, LedgerPage, LedgerQuery, LedgerSpool,
-    LedgerStart, LedgerUpdate,
+    LedgerStart, LedgerUpdate, OPEN_GAPS_MAX,
 };
 
 #[derive(Default)]
@@ -40,6 +40,12 @@ impl Ledger {
         for counter in update.counters {
             self.counters.insert((counter.source.clone(), counter.name.clone()), counter);
         }
+        for key in &update.forgotten_spools {
+            self.spools.remove(key);
+        }
+        for key in &update.forgotten_counters {
+            self.counters.remove(key);
+        }
         self.marks = Some(update.marks);
         if let Some(before) = update.forget_before {
             self.lines.retain(|(_, hour), _| *hour >= before);
@@ -53,7 +59,12 @@ impl Ledger {
             marks: self.marks,
             spools: self.spools.values().cloned().collect(),
             counters: self.counters.values().cloned().collect(),
-            gaps: self.gaps.values().filter(open).cloned().collect(),
+            gaps: {
+                let mut newest: Vec<LedgerGap> =
+                    self.gaps.values().rev().filter(open).take(OPEN_GAPS_MAX).cloned().collect();
+                newest.reverse();
+                newest
+            },
             last_gap: self.last_gap,
         }
     }
