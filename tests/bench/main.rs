@@ -1,10 +1,12 @@
 //! `./dev bench`: what this machine does, and what a well-known peer does with the same input in the same run.
 //!
-//! Prints one Markdown table. With `--crash KILLS` it measures what is lost instead of how fast it goes.
+//! Prints one Markdown table. With `--crash KILLS` it measures what is lost instead of how fast it goes, with `--overload` what
+//! becomes of ten times as much as the store takes.
 //! Figures are medians of the rounds; nothing is asserted, because machines differ.
 
 mod crash;
 mod load;
+mod overload;
 mod peer;
 mod table;
 
@@ -35,9 +37,10 @@ fn main() -> anyhow::Result<()> {
             "--events" => events = number()?,
             "--rounds" => rounds = number()?,
             "--crash" => kills = Some(u32::try_from(number()?)?),
+            "--overload" => return overload::run(),
             "--only" => only = arguments.next().context("a part of a name is missing")?,
             other => anyhow::bail!(
-                "unknown argument `{other}`; known are --events N, --rounds N, --crash KILLS and, with that, --only RECEIVER"
+                "unknown argument `{other}`; known are --events N, --rounds N, --overload, --crash KILLS and, with that, --only RECEIVER"
             ),
         }
     }

@@ -4,10 +4,12 @@
 //! test.
 
 mod api;
+mod numbered;
 mod process;
 mod server;
 
 pub use api::Api;
+pub use numbered::{Numbered, stored};
 pub use process::{Memory, Process, cpu_seconds, free_port, memory, program, thread_seconds, wait_until};
 pub use server::{Ports, Server, ServerOptions};
 

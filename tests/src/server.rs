@@ -42,6 +42,8 @@ pub struct ServerOptions {
     pub yara: Vec<PathBuf>,
     /// Lines added to the configuration file.
     pub config: String,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 /// A server on a directory of its own.
@@ -50,6 +52,7 @@ pub struct Server {
     pub dir: PathBuf,
     pub ports: Ports,
     pub process: Process,
+    env: Vec<(String, String)>,
 }
 
 impl Server {
@@ -94,21 +97,22 @@ listen = "127.0.0.1:{flow}"
             more = options.config,
         );
         fs::write(dir.join("canh.toml"), config)?;
-        let process = Self::spawn(dir)?;
-        let mut server = Self { dir: dir.to_owned(), ports, process };
+        let process = Self::spawn(dir, &options.env)?;
+        let mut server = Self { dir: dir.to_owned(), ports, process, env: options.env.clone() };
         server.wait_ready()?;
         Ok(server)
     }
 
-    fn spawn(dir: &Path) -> anyhow::Result<Process> {
+    fn spawn(dir: &Path, env: &[(String, String)]) -> anyhow::Result<Process> {
         let mut command = Command::new(program("canh")?);
         command.arg("serve").arg("--config").arg(dir.join("canh.toml")).env("RUST_BACKTRACE", "1");
+        command.envs(env.iter().map(|(name, value)| (name, value)));
         Process::start(&mut command, &dir.join("server.log"))
     }
 
     /// Starts it again after it was killed or stopped.
     pub fn restart(&mut self) -> anyhow::Result<()> {
-        self.process = Self::spawn(&self.dir)?;
+        self.process = Self::spawn(&self.dir, &self.env)?;
         self.wait_ready()
     }
 

@@ -1,16 +1,15 @@
 //! Server and agent are killed at random points of a numbered load. Whatever was acknowledged, or read from a file by
 //! the agent, must be found exactly once afterwards.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use canh_tests::{Api, Server, ServerOptions, wait_until};
+use canh_tests::{Numbered, Server, ServerOptions, stored, wait_until};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -39,33 +38,6 @@ fn write_lines(path: &Path, stop: &AtomicBool) -> std::io::Result<u64> {
     Ok(number)
 }
 
-/// Posts numbered lines, several to a batch, until told to stop. A batch that was not acknowledged is not sent again:
-/// the sender cannot know whether it arrived. Returns the acknowledged numbers.
-fn post_lines(api: &Api, url: &str, token: &str, stop: &AtomicBool, next: &AtomicU64) -> Vec<u64> {
-    let mut acknowledged = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let first = next.fetch_add(5, Ordering::Relaxed);
-        let body: String =
-            (first..first + 5).map(|number| format!("{{\"message\":\"canhcrash http n{number:08} end\"}}\n")).collect();
-        match api.post(url, token, "application/x-ndjson", body.as_bytes()) {
-            Ok((200..300, _)) => acknowledged.extend(first..first + 5),
-            Ok(_) | Err(_) => thread::sleep(Duration::from_millis(10)),
-        }
-    }
-    acknowledged
-}
-
-/// How often each number of one kind is stored.
-fn stored(api: &Api, kind: &str) -> anyhow::Result<HashMap<u64, u32>> {
-    let mut found = HashMap::new();
-    for event in api.events(&format!("canhcrash AND {kind}"))? {
-        let text = event["raw"].as_str().unwrap_or_default();
-        let number = text.split(" n").nth(1).and_then(|rest| rest.get(..8)).and_then(|digits| digits.parse().ok());
-        *found.entry(number.unwrap_or(u64::MAX)).or_default() += 1;
-    }
-    Ok(found)
-}
-
 #[test]
 fn what_was_acknowledged_is_found_exactly_once_after_a_hundred_kills() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
@@ -75,17 +47,17 @@ fn what_was_acknowledged_is_found_exactly_once_after_a_hundred_kills() -> anyhow
     let inputs = format!("[[input.file]]\npath = [\"{0}*\"]\nstart = \"beginning\"\n", log.display());
     let config = server.agent_config("crash-agent", &inputs)?;
     let mut agent = server.agent(&config, &[])?;
-    let (api, token, url) = (server.api()?, server.ingest_token()?, server.ndjson_url());
+    let api = server.api()?;
+    let lines = Arc::new(Numbered::new(&server, "canhcrashhttp")?);
 
     let stop = Arc::new(AtomicBool::new(false));
     let writer = thread::spawn({
         let (stop, log) = (stop.clone(), log.clone());
         move || write_lines(&log, &stop)
     });
-    let next = Arc::new(AtomicU64::new(0));
     let poster = thread::spawn({
-        let (stop, api, next) = (stop.clone(), api.clone(), next.clone());
-        move || post_lines(&api, &url, &token, &stop, &next)
+        let (stop, lines) = (stop.clone(), lines.clone());
+        move || lines.post_until(&stop)
     });
 
     // The seed is printed by the assertion messages; the moments differ anyway, as the machine does.
@@ -103,30 +75,23 @@ fn what_was_acknowledged_is_found_exactly_once_after_a_hundred_kills() -> anyhow
     }
     stop.store(true, Ordering::Relaxed);
     let written = writer.join().expect("the writer does not panic")?;
-    let acknowledged = poster.join().expect("the sender does not panic");
-    let sent = next.load(Ordering::Relaxed);
+    poster.join().expect("the sender does not panic");
+    let (acknowledged, sent) = lines.counts();
     anyhow::ensure!(
-        written > 1_000 && acknowledged.len() > 500,
-        "too little load to mean anything: {written} lines, {} acknowledged",
-        acknowledged.len()
+        written > 1_000 && acknowledged > 500,
+        "too little load to mean anything: {written} lines, {acknowledged} acknowledged"
     );
 
     wait_until("every line of the file to be stored", Duration::from_secs(120), || {
         Ok(api.count("canhcrash AND file")? >= written)
     })?;
-    let from_file = stored(&api, "file")?;
+    let from_file = stored(&api, "canhcrash AND file")?;
     for number in 0..written {
         assert_eq!(from_file.get(&number), Some(&1), "line {number} of {written} from the file");
     }
     assert_eq!(from_file.len() as u64, written, "lines that nobody wrote");
 
-    let from_http = stored(&api, "http")?;
-    for number in &acknowledged {
-        assert_eq!(from_http.get(number), Some(&1), "acknowledged number {number} of {sent} sent over HTTP");
-    }
-    for (number, count) in &from_http {
-        assert!(*number < sent && *count == 1, "number {number} sent over HTTP is stored {count} times");
-    }
+    lines.check()?;
     // Its own metrics would come between the two questions.
     agent.kill()?;
     // The ledger counted it through all the kills, and says the same as the store.
@@ -151,9 +116,8 @@ fn what_was_acknowledged_is_found_exactly_once_after_a_hundred_kills() -> anyhow
     let page = api.get("/api/v1/ledger", &[])?;
     assert_eq!(page["gaps"], serde_json::json!([]), "nothing that was acknowledged is missing");
     println!(
-        "{} kills, {written} lines from the file, {} of {sent} acknowledged over HTTP: each exactly once",
-        kills(),
-        acknowledged.len()
+        "{} kills, {written} lines from the file, {acknowledged} of {sent} acknowledged over HTTP: each exactly once",
+        kills()
     );
     Ok(())
 }

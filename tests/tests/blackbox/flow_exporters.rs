@@ -1,4 +1,4 @@
-//! Real exporters at the flow door: softflowd and nfreplay of Debian.
+//! Real exporters at the flow door: softflowd, pmacctd and nfreplay of Debian.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -127,6 +127,49 @@ fn the_rate_of_softflowd_is_applied() -> anyhow::Result<()> {
         count_reaches(&server, &format!("flow.export.protocol:{protocol}"), sent)?;
         count_reaches(&server, &format!("flow.export.protocol:{protocol} flow.sampling.rate:2"), sent)?;
     }
+    Ok(())
+}
+
+/// Plays the capture with the probe of this kind; what it sends is known from the capture.
+fn pmacctd(program: &Path, dir: &Path, port: u16, plugin: &str, version: &str) -> anyhow::Result<()> {
+    let pcap = dir.join("played.pcap");
+    capture(&pcap)?;
+    let config = dir.join("pmacctd.conf");
+    let text = format!(
+        "daemonize: false\npcap_savefile: {}\nplugins: {plugin}\nsampling_rate: 1\n\
+         {plugin}_receiver: 127.0.0.1:{port}\nnfprobe_version: {version}\nnfprobe_timeouts: expint=1\n\
+         aggregate: src_host, dst_host, src_port, dst_port, proto, tos\n",
+        pcap.display()
+    );
+    fs::write(&config, text)?;
+    let mut command = Command::new(program);
+    let mut probe = Process::start(command.arg("-f").arg(&config), &dir.join("pmacctd.log"))?;
+    probe.wait(Duration::from_secs(60)).with_context(|| probe.output()).map(drop)
+}
+
+#[test]
+fn pmacctd_sends_netflow_ipfix_and_sflow() -> anyhow::Result<()> {
+    let Some(program) = tool("pmacctd") else { return Ok(()) };
+    let dir = tempfile::tempdir()?;
+    let server = Server::start(dir.path(), &ServerOptions::default())?;
+    let directions = u64::from(CONVERSATIONS) * 2;
+    for (version, protocol) in [("5", "netflow_v5"), ("9", "netflow_v9"), ("10", "ipfix")] {
+        pmacctd(&program, dir.path(), server.ports.flow, "nfprobe", version)?;
+        let of = |more: &str| format!("flow.export.protocol:{protocol}{more}");
+        count_reaches(&server, &of(""), directions)?;
+        count_reaches(&server, &of(" source.packets:2 source.bytes:116 network.transport:udp"), directions)?;
+        count_reaches(&server, &of(" source.ip:10.1.0.7 source.port:10007 destination.ip:10.2.0.1"), 1)?;
+        assert_eq!(lost(&server, protocol)?, 0.0, "{protocol}");
+    }
+    // A sample of each packet; it leaves the first one out.
+    pmacctd(&program, dir.path(), server.ports.flow, "sfprobe", "5")?;
+    count_reaches(&server, "flow.export.protocol:sflow", directions * 2 - 1)?;
+    count_reaches(
+        &server,
+        "flow.export.protocol:sflow source.ip:10.1.0.7 source.port:10007 destination.ip:10.2.0.1 destination.port:53",
+        2,
+    )?;
+    assert_eq!(lost(&server, "sflow")?, 0.0);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod command_line;
 mod crash;
 mod demo;
 mod doors;
+mod faults;
 mod flow_exporters;
 mod foreign_doors;
 mod full_disk;
