@@ -98,7 +98,9 @@ pub(super) fn bind(
     let (listener, address) = listen_tcp(NAME, config.listen)?;
     let tls = tls.filter(|_| config.tls).cloned();
     let (config, intake) = (config.clone(), intake.clone());
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop))))
+    let secured = tls.is_some();
+    let door = BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop));
+    Ok(Some(door.secured(secured)))
 }
 
 async fn serve(

@@ -95,7 +95,7 @@ pub(super) fn bind(
     let Some(tls) = tls.filter(|_| config.enabled).cloned() else { return Ok(None) };
     let (listener, address) = listen_tcp(NAME, config.listen)?;
     let (config, intake) = (config.clone(), intake.clone());
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop))))
+    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop)).secured(true)))
 }
 
 async fn serve(config: SyslogTlsConfig, listener: TcpListener, tls: Arc<Tls>, intake: Intake, stop: CancellationToken) {

@@ -175,8 +175,7 @@ fn a_source_with_its_own_token_is_named_and_revoked() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("firewall.token");
     fs::write(&file, "a-token-of-the-firewall\n")?;
-    let config =
-        format!("[[collector.http.token]]\nname = \"firewall\"\ntoken_file = {:?}\n", file.display().to_string());
+    let config = format!("[[collector.token]]\nname = \"firewall\"\ntoken_file = {:?}\n", file.display().to_string());
     let server = Server::start(dir.path(), &ServerOptions { config, ..ServerOptions::default() })?;
     let base = format!("http://127.0.0.1:{}", server.ports.http);
     let ndjson = format!("{base}/ingest/ndjson");
