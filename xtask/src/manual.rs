@@ -39,7 +39,12 @@ const CHAPTERS: &[(&str, &[&str])] = &[
     ),
     (
         "The agent",
-        &["agents/agent/src/config.rs", "agents/agent/src/input", "agents/agent/src/input/samples/config.rs"],
+        &[
+            "agents/agent/src/config.rs",
+            "agents/agent/src/tls.rs",
+            "agents/agent/src/input",
+            "agents/agent/src/input/samples/config.rs",
+        ],
     ),
 ];
 
