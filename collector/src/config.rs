@@ -228,7 +228,24 @@ mod tests {
     }
 
     #[test]
+    fn a_door_has_its_own_defaults_also_where_a_part_of_a_table_is_written() {
+        let text = "[http.connections]\nmax = 7\n[relp_tls.connections]\nmax = 7\n[relp_tls.handshakes]\nmax = 7";
+        let config: CollectorConfig = toml::from_str(text).unwrap();
+        assert_eq!((config.http.connections.max.get(), config.http.connections.idle_timeout.as_secs()), (7, 60));
+        let grpc = &config.otlp_grpc.connections;
+        assert_eq!((grpc.max.get(), grpc.idle_timeout.as_secs()), (1_024, 120));
+        let relp = &config.relp_tls;
+        assert_eq!((relp.connections.max.get(), relp.connections.idle_timeout.as_secs()), (7, 3_600));
+        assert_eq!((relp.handshakes.max.get(), relp.handshakes.timeout.as_secs()), (7, 10));
+        assert_eq!((config.forward.connections.max.get(), config.gelf_tcp.handshakes.max.get()), (512, 128));
+    }
+
+    #[test]
     fn a_misspelt_key_is_an_error_that_names_the_known_ones() {
+        check_refused("[http.connections]\nidle = '5s'", "`idle_timeout`");
+        check_refused("[relp.connections]\nmax = 0", "nonzero");
+        check_refused("[relp.handshakes]\nmax = 1", "`handshakes`");
+        check_refused("[gelf_tcp.handshakes]\ntimeout = 'soon'", "soon");
         check_refused("[syslog_udp]\nlistenn = '0.0.0.0:514'", "`listenn`");
         check_refused("[syslog_udp]\nlistenn = '0.0.0.0:514'", "`listen`");
         check_refused("[syslog_ucp]\nlisten = '0.0.0.0:514'", "`syslog_ucp`");

@@ -24,8 +24,9 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::connection::{HttpServer, Limits, Protocol};
+use super::connection::{HttpServer, Protocol};
 use super::intake::{Intake, TOKEN_LABEL, source_key};
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfHttp};
 use super::otlp::{Logs, Metrics, Signal, Traces};
 use super::resend::{self, Resends};
 use super::tls::{Application, Handshakes, Tls};
@@ -64,11 +65,8 @@ pub struct HttpConfig {
     /// Longest line or array element; the rest of a longer one is cut off and counted.
     #[serde(with = "canh_config::byte_size")]
     pub line_max: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
-    /// once and counted. Raise it if senders come through a proxy.
-    pub connections_per_address_max: NonZeroUsize,
+    pub connections: ConnectionsConfig<OfHttp>,
+    pub handshakes: HandshakesConfig,
     /// Bodies received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
     /// Longest file that is taken to be scanned with YARA rules. A longer one is refused.
@@ -76,18 +74,6 @@ pub struct HttpConfig {
     pub sample_max: ByteSize,
     /// Files received and scanned at the same time; with `sample_max` this bounds memory. More are told to come again.
     pub samples_max: NonZeroUsize,
-    /// Handshakes of TLS under way at the same time. Beyond it the oldest is given up for a new one, and counted.
-    pub half_open_max: NonZeroUsize,
-    /// A handshake may take so long.
-    #[serde(with = "canh_config::duration")]
-    pub handshake_timeout: Duration,
-    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
-    /// makes room for a new connection.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
     /// A body must have arrived and be durable within this time.
     #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
@@ -103,15 +89,11 @@ impl Default for HttpConfig {
             body_max: ByteSize::mib(64),
             lines_max: const { NonZeroU64::new(1_000_000).unwrap() },
             line_max: limit::LINE_MAX,
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             requests_max: const { NonZeroUsize::new(32).unwrap() },
             sample_max: ByteSize::mib(32),
             samples_max: const { NonZeroUsize::new(4).unwrap() },
-            half_open_max: const { NonZeroUsize::new(128).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(300),
         }
     }
@@ -139,16 +121,10 @@ pub(super) fn bind(
         return Ok(None);
     }
     let (listener, address) = listen_tcp(NAME, config.listen)?;
-    let handshakes = tls.filter(|_| config.tls).map(|tls| {
-        let half_open_max = config.half_open_max;
-        Handshakes::new(NAME, tls.clone(), intake, half_open_max, config.handshake_timeout).speaking(Application::Http)
-    });
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let handshakes = tls
+        .filter(|_| config.tls)
+        .map(|tls| Handshakes::new(NAME, tls.clone(), intake, &config.handshakes).speaking(Application::Http));
+    let limits = config.connections.limits();
     let (router, intake) = (router(all, intake.clone()), intake.clone());
     let secured = handshakes.is_some();
     let server = HttpServer { door: NAME, protocol: Protocol::Http, limits, handshakes, router, intake };

@@ -11,6 +11,7 @@ pub mod gelf_tcp;
 pub mod gelf_udp;
 pub mod http;
 pub mod journald_upload;
+pub mod limits;
 pub mod ndjson;
 mod numbered;
 pub mod otlp_grpc;

@@ -26,8 +26,9 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EnabledCompre
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Request, Response, Status};
 
-use super::connection::{HttpServer, Limits, Peer, Protocol};
+use super::connection::{HttpServer, Peer, Protocol};
 use super::intake::{Intake, TOKEN_LABEL};
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfGrpc};
 use super::otlp::{self, Logs, Metrics, Signal, Traces};
 use super::tls::{Application, Handshakes, Tls};
 use super::{BindError, BoundDoor, listen_tcp};
@@ -54,25 +55,10 @@ pub struct OtlpGrpcConfig {
     /// Longest message after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
-    /// once and counted. Raise it if senders come through a proxy.
-    pub connections_per_address_max: NonZeroUsize,
+    pub connections: ConnectionsConfig<OfGrpc>,
+    pub handshakes: HandshakesConfig,
     /// Messages received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
-    /// Handshakes of TLS under way at the same time. Beyond it the oldest is given up for a new one, and counted.
-    pub half_open_max: NonZeroUsize,
-    /// A handshake may take so long.
-    #[serde(with = "canh_config::duration")]
-    pub handshake_timeout: Duration,
-    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
-    /// makes room for a new connection.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
     /// A message must have arrived and be durable within this time.
     #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
@@ -85,13 +71,9 @@ impl Default for OtlpGrpcConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 4317)),
             tls: false,
             message_max: limit::MESSAGE_MAX,
-            connections_max: const { NonZeroUsize::new(1_024).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             requests_max: const { NonZeroUsize::new(32).unwrap() },
-            half_open_max: const { NonZeroUsize::new(128).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(60),
         }
     }
@@ -113,16 +95,10 @@ pub(super) fn bind(
         return Ok(None);
     }
     let (listener, address) = listen_tcp(NAME, config.listen)?;
-    let handshakes = tls.filter(|_| config.tls).map(|tls| {
-        let half_open_max = config.half_open_max;
-        Handshakes::new(NAME, tls.clone(), intake, half_open_max, config.handshake_timeout).speaking(Application::Http2)
-    });
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let handshakes = tls
+        .filter(|_| config.tls)
+        .map(|tls| Handshakes::new(NAME, tls.clone(), intake, &config.handshakes).speaking(Application::Http2));
+    let limits = config.connections.limits();
     let intake = intake.clone();
     let app = App {
         intake: intake.clone(),

@@ -59,7 +59,11 @@ impl ClientError {
         let mut source = std::error::Error::source(&**status);
         while let Some(error) = source {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            if inner.is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>() || inner.is::<TlsError>()) {
+            let is_ours =
+                inner.is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>() || inner.is::<TlsError>());
+            // What the server says after the handshake, as of a certificate that is missing in version 1.3, comes through
+            // HTTP/2, which keeps only the words.
+            if is_ours || error.to_string().contains("received fatal alert") {
                 return true;
             }
             source = error.source();

@@ -246,7 +246,7 @@ async fn refusals_of_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stops_in_the_middle_is_cut_off() {
     let mut config = CollectorConfig::default();
-    config.http.idle_timeout = Duration::from_millis(100);
+    config.http.connections.idle_timeout = Duration::from_millis(100);
     let bench = bench_with(config, JournalConfig::default());
     let heads = [
         String::new(),
@@ -270,7 +270,7 @@ async fn a_client_that_stops_in_the_middle_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_closed_and_counted() {
     let mut config = CollectorConfig::default();
-    config.http.connections_max = std::num::NonZeroUsize::MIN;
+    config.http.connections.max = std::num::NonZeroUsize::MIN;
     let bench = bench_with(config, JournalConfig::default());
     let mut first = TcpStream::connect(bench.address("http")).await.unwrap();
     let head = format!("POST {NDJSON} HTTP/1.1\r\nhost: canh\r\nauthorization: Bearer {TOKEN}\r\n");

@@ -135,8 +135,8 @@ pub(super) fn authorities() -> [Authority; 2] {
 fn bench_of(tls: TlsConfig) -> Bench {
     let mut config = CollectorConfig { tls, ..CollectorConfig::default() };
     (config.syslog_tls.enabled, config.relp_tls.enabled) = (true, true);
-    config.syslog_tls.handshake_timeout = Duration::from_millis(500);
-    config.syslog_tls.half_open_max = std::num::NonZeroUsize::new(2).unwrap();
+    config.syslog_tls.handshakes.timeout = Duration::from_millis(500);
+    config.syslog_tls.handshakes.max = std::num::NonZeroUsize::new(2).unwrap();
     bench_with(config, JournalConfig::default())
 }
 

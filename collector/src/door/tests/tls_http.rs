@@ -29,8 +29,8 @@ fn bench_of(tls: TlsConfig) -> Bench {
     macro_rules! secure {
         ($($door:ident)+) => {$(
             config.$door.tls = true;
-            config.$door.handshake_timeout = Duration::from_millis(500);
-            config.$door.half_open_max = NonZeroUsize::new(2).unwrap();
+            config.$door.handshakes.timeout = Duration::from_millis(500);
+            config.$door.handshakes.max = NonZeroUsize::new(2).unwrap();
         )+};
     }
     secure!(http otlp_grpc gelf_tcp forward);

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::{Application, Tls, certificate, refusal};
 use crate::door::intake::Intake;
+use crate::door::limits::HandshakesConfig;
 use crate::door::log_limit::LogLimit;
 use crate::door::places::Places;
 
@@ -36,15 +37,10 @@ pub(in crate::door) struct Handshakes {
 }
 
 impl Handshakes {
-    /// At most `half_open_max` at the same time; beyond it the oldest one is given up for a new one.
-    pub(in crate::door) fn new(
-        door: &'static str,
-        tls: Arc<Tls>,
-        intake: &Intake,
-        half_open_max: NonZeroUsize,
-        timeout: Duration,
-    ) -> Self {
-        let half_open = Places::new(half_open_max, NonZeroUsize::MAX);
+    /// At most `limits.max` at the same time; beyond it the oldest one is given up for a new one.
+    pub(in crate::door) fn new(door: &'static str, tls: Arc<Tls>, intake: &Intake, limits: &HandshakesConfig) -> Self {
+        let half_open = Places::new(limits.max, NonZeroUsize::MAX);
+        let timeout = limits.timeout;
         let (intake, application) = (intake.clone(), Application::default());
         Self { door, tls, application, intake, timeout, half_open, log: LogLimit::default() }
     }

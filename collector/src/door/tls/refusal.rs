@@ -26,8 +26,8 @@ pub(super) fn advice(reason: &str) -> &'static str {
         "tls_incompatible" => "let the sender offer the ciphers and groups of today, and what this door speaks (ALPN)",
         "refused_by_client" => "give the sender the authority of this server's certificate, and the name that is in it",
         "not_tls" => "switch TLS on at the sender, or send to the door without it",
-        TIMED_OUT => "look at the network and the sender, or raise `handshake_timeout`",
-        HALF_OPEN => "look who opens so many connections, or raise `half_open_max`",
+        TIMED_OUT => "look at the network and the sender, or raise `timeout` in the door's table `handshakes`",
+        HALF_OPEN => "look who opens so many connections, or raise `max` in the door's table `handshakes`",
         _ => "look into the sender's log",
     }
 }
