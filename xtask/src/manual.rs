@@ -187,7 +187,8 @@ fn shown(value: &str) -> Option<String> {
     if let Some(number) =
         value.strip_prefix("const { NonZeroUsize::new(").and_then(|rest| rest.strip_suffix(").unwrap() }"))
     {
-        return Some(format!("`{}`", number.replace('_', "")));
+        let is_number = number.chars().all(|char| char.is_ascii_digit() || char == '_');
+        return is_number.then(|| format!("`{}`", number.replace('_', "")));
     }
     let plain = value == "true" || value == "false" || value.chars().all(|char| char.is_ascii_digit() || char == '_');
     plain.then(|| format!("`{}`", value.replace('_', "")))
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn defaults_of_a_generic_struct_and_on_one_line() {
-        let source = "impl<U: Usual> Default for Limits<U> {\n    fn default() -> Self {\n        Self { max: const { NonZeroUsize::new(64).unwrap() }, timeout: Duration::from_secs(10), own: U::OWN }\n    }\n}\n";
+        let source = "impl<U: Usual> Default for Limits<U> {\n    fn default() -> Self {\n        Self { max: const { NonZeroUsize::new(64).unwrap() }, timeout: Duration::from_secs(10), own: const { NonZeroUsize::new(U::OWN).unwrap() } }\n    }\n}\n";
         let expected = [("max", "`64`"), ("timeout", "`\"10s\"`")];
         assert_eq!(defaults(source, "Limits"), expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
