@@ -195,6 +195,10 @@ fn server_hint(error: &ClientError) -> &'static str {
             "put the token that the server gave out into `server.token_file`"
         }
         Code::Unimplemented => "`server.url` is not a collector's OTLP gRPC input",
+        _ if error.is_about_tls() => {
+            "`server.tls.authorities` must hold the authority of the server's certificate, `server.url` a name that is in \
+             it, and `server.tls.certificate` this agent's own if the server asks for one"
+        }
         _ => "is the server running, is `server.url` right, and does a firewall stand between?",
     }
 }

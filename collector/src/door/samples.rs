@@ -134,9 +134,10 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     let sink = app.intake.samples.clone().ok_or_else(no_rules)?;
     let origin = read_query(&parts.uri)?;
     let bytes = read_body(body, app.config.sample_max).await?;
-    let sender = SampleSender::new(peer, admitted, &origin.host, &parts.headers);
     let received = Timestamp::now();
-    let sample = Sample { origin, bytes, received, peer: peer.ip() };
+    let address = peer.ip();
+    let sender = SampleSender::new(peer, admitted, &origin.host, &parts.headers);
+    let sample = Sample { origin, bytes, received, peer: address };
     let unavailable = |error: SampleRefused| {
         let reason = if error == SampleRefused::Full { "busy" } else { "stopped" };
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason, error.to_string())
@@ -172,7 +173,7 @@ impl SampleSender {
         records: u64,
     ) -> Result<(), Refusal> {
         let mut envelope = Envelope::new(DOOR, received, Framing::NdJson, lines);
-        envelope.peer = Some(self.peer.ip());
+        self.peer.mark(&mut envelope);
         envelope.format = Some(CompactString::const_new("json"));
         envelope.host = (!self.host.is_empty()).then(|| CompactString::from(&self.host));
         self.admitted.mark(&mut envelope);

@@ -75,7 +75,7 @@ impl Server {
         let data = args.data.data.clone();
         let client = Client::of(&data)?;
         let doors = Doors::load(&data)?;
-        let mut url = format!("http://{}/ingest/ndjson", Doors::open("http", doors.http)?);
+        let mut url = format!("http://{}/ingest/ndjson", doors.plain("http", doors.http)?);
         if let Some(host) = &args.host {
             let host: String = url::form_urlencoded::byte_serialize(host.as_bytes()).collect();
             url.push_str(&format!("?host={host}"));

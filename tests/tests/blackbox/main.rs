@@ -21,4 +21,5 @@ mod rule_tune;
 mod samples;
 mod snmp_door;
 mod syslog_doors;
+mod tls_doors;
 mod yara;

@@ -117,6 +117,7 @@ impl SamplesInput {
 fn endpoint(config: &SamplesConfig, server: &ServerConfig, origin: Option<&Origin>) -> Endpoint {
     Endpoint {
         url: config.base_url(&server.url),
+        tls: server.tls.clone().unwrap_or_default(),
         token_file: server.token_file.clone(),
         host_name: origin.map(|origin| origin.host_name.clone()).unwrap_or_default(),
         agent: origin.map(|origin| origin.agent),

@@ -1,6 +1,7 @@
 //! Talks to the server's door for files over HTTP, on a thread of its own, one request at a time: what is done about the
 //! answers is decided elsewhere.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use serde_json::json;
 
 use super::item::{FileState, Item, forget_pages, hex};
 use super::walk;
+use crate::tls::{TlsConfig, TlsError};
 
 const OFFERS: &str = "/v1/samples/offers";
 const SAMPLES: &str = "/v1/samples";
@@ -83,6 +85,8 @@ pub(super) enum Pause {
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) url: String,
+    /// For `https://`.
+    pub(super) tls: TlsConfig,
     pub(super) token_file: Option<PathBuf>,
     pub(super) host_name: String,
     /// Under which the server notes who sent it.
@@ -135,21 +139,33 @@ impl Courier {
 /// One HTTP client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    agent: ureq::Agent,
+    /// None before the first request, and after a failure: then the files of TLS are read again.
+    agent: RefCell<Option<ureq::Agent>>,
     endpoint: Endpoint,
 }
 
 impl Client {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        let agent = ureq::Agent::config_builder()
+        Self { agent: RefCell::default(), endpoint }
+    }
+
+    fn agent(&self) -> Result<ureq::Agent, Failure> {
+        if let Some(agent) = &*self.agent.borrow() {
+            return Ok(agent.clone());
+        }
+        let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_redirects(0)
             .proxy(None)
-            .user_agent(concat!("canh-agent/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
-        Self { agent, endpoint }
+            .user_agent(concat!("canh-agent/", env!("CARGO_PKG_VERSION")));
+        if self.endpoint.url.starts_with("https://") {
+            let wrong = |error: TlsError| Failure::Later { words: error.to_string(), pause: Pause::Longest };
+            config = config.tls_config(self.endpoint.tls.load().map_err(wrong)?.http());
+        }
+        let agent = config.build().new_agent();
+        *self.agent.borrow_mut() = Some(agent.clone());
+        Ok(agent)
     }
 
     pub(super) fn offer(&self, items: &[Arc<Item>]) -> Result<Offered, Failure> {
@@ -201,7 +217,7 @@ impl Client {
     }
 
     fn post(&self, path: &str, timeout: Duration) -> Result<ureq::RequestBuilder<ureq::typestate::WithBody>, Failure> {
-        let mut request = self.agent.post(format!("{}{path}", self.endpoint.url));
+        let mut request = self.agent()?.post(format!("{}{path}", self.endpoint.url));
         request = request.config().timeout_global(Some(timeout)).build();
         if let Some(agent) = self.endpoint.agent {
             request = request.header(AGENT_ID, agent.to_string());
@@ -219,6 +235,7 @@ impl Client {
     }
 
     fn not_reached(&self, error: &ureq::Error) -> Failure {
+        *self.agent.borrow_mut() = None;
         Failure::Later { words: format!("{}: {error}", self.endpoint.url), pause: Pause::Growing }
     }
 
