@@ -188,8 +188,10 @@ impl Config {
             ));
         }
         if let Some(tls) = &self.server.tls {
-            let samples = self.input.samples.as_ref().map(|samples| samples.base_url(url));
-            if ![Some(url), samples.as_ref()].into_iter().flatten().any(|url| url.starts_with("https://")) {
+            let samples = self.input.samples.iter().map(|samples| samples.base_url(url));
+            let files = self.input.capture.iter().filter_map(|capture| capture.files.as_ref());
+            let mut urls = samples.chain(files.map(|files| files.base_url(url))).chain([url.clone()]);
+            if !urls.any(|url| url.starts_with("https://")) {
                 return Err(format!("there is `[server.tls]`, and `server.url` is `{url}`; write it as `https://…`"));
             }
             tls.check()?;

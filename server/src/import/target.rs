@@ -175,7 +175,7 @@ impl Server {
             config.push_str(&format!(
                 "[input.capture.files]\nurl = \"http://{}\"\nsize_max = \"32MiB\"\nfiles_per_minute = 1000000\n\
                  bytes_per_hour = \"1000GiB\"\n",
-                Doors::open("http", self.doors.http)?
+                self.doors.plain("http", self.doors.http)?
             ));
         }
         let path = state.with_extension("toml");

@@ -99,7 +99,10 @@ impl FilesConfig {
             let usable =
                 uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
             if !usable {
-                return Err(format!("`input.capture.files.url` is `{url}`; write it as `http://host:4318`"));
+                return Err(format!(
+                    "`input.capture.files.url` is `{url}`; write it as `https://host:4318`, or with \
+                     `http` without TLS"
+                ));
             }
         }
         if self.size_max.bytes() == 0 {
