@@ -44,6 +44,7 @@ const CHAPTERS: &[(&str, &[&str])] = &[
             "agents/agent/src/tls.rs",
             "agents/agent/src/input",
             "agents/agent/src/input/samples/config.rs",
+            "agents/agent/src/input/samples/traffic/config.rs",
         ],
     ),
 ];

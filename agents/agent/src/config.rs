@@ -188,8 +188,10 @@ impl Config {
             ));
         }
         if let Some(tls) = &self.server.tls {
-            let samples = self.input.samples.as_ref().map(|samples| samples.base_url(url));
-            if ![Some(url), samples.as_ref()].into_iter().flatten().any(|url| url.starts_with("https://")) {
+            let samples = self.input.samples.iter().map(|samples| samples.base_url(url));
+            let files = self.input.capture.iter().filter_map(|capture| capture.files.as_ref());
+            let mut urls = samples.chain(files.map(|files| files.base_url(url))).chain([url.clone()]);
+            if !urls.any(|url| url.starts_with("https://")) {
                 return Err(format!("there is `[server.tls]`, and `server.url` is `{url}`; write it as `https://…`"));
             }
             tls.check()?;
@@ -219,6 +221,9 @@ impl Config {
             return Err(format!("an `input.capture` has {both}; write one of them"));
         }
         let input = &self.input;
+        for files in input.capture.iter().filter_map(|capture| capture.files.as_ref()) {
+            files.check()?;
+        }
         if let Some(samples) = &input.samples {
             samples.check()?;
         }
@@ -271,6 +276,12 @@ mod tests {
         check(&format!("{server}[[input.capture]]\n"), Some("neither `interface` nor `file`"));
         check(&format!("{server}[spool]\nbytes_max = \"1MiB\"\n{metrics}"), Some("write at least 64MiB"));
         check(&format!("queue_len = 0\n{server}{metrics}"), Some("write at least 1"));
+        let files = format!("{server}[[input.capture]]\ninterface = \"lo\"\n[input.capture.files]\n");
+        check(&files, None);
+        check(&format!("{files}size_max = \"0\""), Some("must be above 0"));
+        check(&format!("{files}under_way_bytes = \"1MiB\""), Some("`size_max`"));
+        check(&format!("{files}url = \"ftp://a\""), Some("input.capture.files.url"));
+        check(&format!("{files}size = 1"), Some("unknown key `size`"));
         let samples = format!("{server}[input.samples]\n");
         let tree = "[[input.samples.tree]]\npath = [\"/srv\"]\n";
         check(&format!("{samples}{tree}"), None);

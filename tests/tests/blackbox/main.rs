@@ -22,4 +22,5 @@ mod samples;
 mod snmp_door;
 mod syslog_doors;
 mod tls_doors;
+mod traffic_files;
 mod yara;

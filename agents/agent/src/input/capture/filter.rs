@@ -44,7 +44,7 @@ impl Peer {
 
     /// Its addresses now. None, with a warning, if the name is not known: a capture with a little too much in it is
     /// better than none.
-    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+    pub(in crate::input) fn addresses(&self) -> Vec<IpAddr> {
         match (self.host.as_str(), self.port).to_socket_addrs() {
             Ok(found) => {
                 let mut addresses: Vec<_> = found.map(|address| address.ip()).collect();

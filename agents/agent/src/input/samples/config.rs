@@ -113,13 +113,7 @@ fn kinds() -> Vec<Kind> {
 impl SamplesConfig {
     /// Where files are offered and sent.
     pub fn base_url(&self, server_url: &str) -> String {
-        let text = self.url.as_deref().unwrap_or(server_url);
-        let derived = || {
-            let uri: http::Uri = server_url.parse().ok()?;
-            Some(format!("{}://{}:4318", uri.scheme_str()?, uri.host()?))
-        };
-        let url = if self.url.is_none() { derived() } else { None };
-        url.unwrap_or_else(|| text.to_owned()).trim_end_matches('/').to_owned()
+        base_url(self.url.as_deref(), server_url)
     }
 
     /// What the types alone cannot say.
@@ -155,6 +149,17 @@ impl SamplesConfig {
         }
         Ok(())
     }
+}
+
+/// The configured address, or that of the collector's HTTP door beside the one for gRPC.
+pub(super) fn base_url(url: Option<&str>, server_url: &str) -> String {
+    let text = url.unwrap_or(server_url);
+    let derived = || {
+        let uri: http::Uri = server_url.parse().ok()?;
+        Some(format!("{}://{}:4318", uri.scheme_str()?, uri.host()?))
+    };
+    let url = if url.is_none() { derived() } else { None };
+    url.unwrap_or_else(|| text.to_owned()).trim_end_matches('/').to_owned()
 }
 
 impl TreeConfig {

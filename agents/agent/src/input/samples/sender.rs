@@ -14,9 +14,9 @@ use canh_schema::AgentId;
 use canh_wire::bearer;
 use canh_wire::header::AGENT_ID;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::item::{FileState, Item, forget_pages, hex};
+use super::item::{FileState, Item, Sha256Bytes, forget_pages, hex};
 use super::walk;
 use crate::tls::{TlsConfig, TlsError};
 
@@ -169,7 +169,11 @@ impl Client {
     }
 
     pub(super) fn offer(&self, items: &[Arc<Item>]) -> Result<Offered, Failure> {
-        let files: Vec<_> = items.iter().map(|item| item.offer()).collect();
+        self.offer_files(items.iter().map(|item| item.offer()).collect())
+    }
+
+    /// The same for files of any origin.
+    pub(super) fn offer_files(&self, files: Vec<Value>) -> Result<Offered, Failure> {
         let body = json!({ "host": self.endpoint.host_name, "files": files }).to_string();
         let request = self.post(OFFERS, OFFER_TIMEOUT)?.header("content-type", "application/json");
         let response = request.send(body.as_bytes()).map_err(|error| self.not_reached(&error))?;
@@ -190,17 +194,15 @@ impl Client {
             return Err(Failure::Changed);
         }
         let state = &item.state;
-        let request = self
-            .post(SAMPLES, UPLOAD_TIMEOUT)?
-            .query("path", item.path_text())
-            .query("host", &self.endpoint.host_name)
-            .query("owner", &item.owner)
-            .query("uid", state.uid.to_string())
-            .query("gid", state.gid.to_string())
-            .query("mode", item.mode_text())
-            .query("modified", item.modified_text())
-            .header("content-type", "application/octet-stream")
-            .header("content-length", state.size.to_string());
+        let about = [
+            ("path", item.path_text()),
+            ("owner", item.owner.clone()),
+            ("uid", state.uid.to_string()),
+            ("gid", state.gid.to_string()),
+            ("mode", item.mode_text()),
+            ("modified", item.modified_text()),
+        ];
+        let request = self.upload_request(&about, state.size)?;
         let mut body = Exactly { file: &mut file, left: state.size, short: false };
         let sent = request.send(ureq::SendBody::from_reader(&mut body));
         let short = body.short;
@@ -208,12 +210,44 @@ impl Client {
         if short {
             return Err(Failure::Changed);
         }
+        self.received(sent, &item.sha256)
+    }
+
+    /// Sends what is in memory.
+    pub(super) fn send_bytes(
+        &self,
+        about: &[(&str, String)],
+        sha256: &Sha256Bytes,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let request = self.upload_request(about, bytes.len() as u64)?;
+        self.received(request.send(bytes), sha256)
+    }
+
+    fn upload_request(
+        &self,
+        about: &[(&str, String)],
+        size: u64,
+    ) -> Result<ureq::RequestBuilder<ureq::typestate::WithBody>, Failure> {
+        let mut request = self.post(SAMPLES, UPLOAD_TIMEOUT)?.query("host", &self.endpoint.host_name);
+        for (name, text) in about {
+            request = request.query(*name, text);
+        }
+        let request = request.header("content-type", "application/octet-stream");
+        Ok(request.header("content-length", size.to_string()))
+    }
+
+    fn received(
+        &self,
+        sent: Result<http::Response<ureq::Body>, ureq::Error>,
+        sha256: &Sha256Bytes,
+    ) -> Result<(), Failure> {
         let text = self.read(sent.map_err(|error| self.not_reached(&error))?)?;
         let receipt: Receipt = serde_json::from_str(&text).map_err(|error| Failure::Later {
             words: format!("{}{SAMPLES} answers something else than expected: {error}", self.endpoint.url),
             pause: Pause::Longest,
         })?;
-        if receipt.sha256 == hex(&item.sha256) { Ok(()) } else { Err(Failure::Changed) }
+        if receipt.sha256 == hex(sha256) { Ok(()) } else { Err(Failure::Changed) }
     }
 
     fn post(&self, path: &str, timeout: Duration) -> Result<ureq::RequestBuilder<ureq::typestate::WithBody>, Failure> {
