@@ -222,7 +222,7 @@ mod tests {
         check_cannot_work("[syslog_tcp]\nbatch_size = '32MiB'", default, &both("`collector.syslog_tcp.batch_size`"));
         check_cannot_work(
             "[otlp_grpc]\nenabled = false\n[http]\nenabled = false",
-            ByteSize::mib(1),
+            ByteSize::kib(256),
             &both("`collector.syslog_udp.message_max`"),
         );
     }

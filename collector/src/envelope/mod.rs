@@ -41,6 +41,9 @@ pub struct Envelope {
     pub payload: Bytes,
 }
 
+/// Label of a batch that an agent sent beside its numbered ones: the agent's id. It is the field's name, so events have it.
+pub(crate) const AGENT_LABEL: &str = "agent.id";
+
 /// Names with their values, few and short.
 pub type Labels = Vec<(CompactString, CompactString)>;
 
@@ -243,8 +246,12 @@ impl Envelope {
     }
 
     /// What `canh.source` is for a record that came from `peer`: the agent's id, or the door and the name that the sender
-    /// has proven, or else its address.
+    /// has proven, or else its address. Files that an agent sent to be scanned are the agent's too, though they have no number.
     pub fn source(&self, peer: Option<IpAddr>) -> CompactString {
+        if let (Door::Samples, Some((_, agent))) = (self.door, self.labels.iter().find(|(name, _)| name == AGENT_LABEL))
+        {
+            return agent.clone();
+        }
         if let (None, Some(name)) = (&self.agent, &self.sender) {
             return format_compact!("{}:{name}", self.door.name());
         }
