@@ -10,6 +10,7 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use tokio_util::sync::CancellationToken;
 
 use super::flow::FlowMetrics;
+use super::kafka::KafkaMetrics;
 use super::places::RefusedConnection;
 use super::samples::SampleSink;
 use super::source_tokens::{SourceToken, SourceTokens};
@@ -48,6 +49,7 @@ pub(super) struct DoorMetrics {
     refused_connections: IntCounterVec,
     pub(super) connections: IntGaugeVec,
     pub(super) flows: FlowMetrics,
+    pub(super) kafka: KafkaMetrics,
     pub(super) snmp_reports: IntCounterVec,
 }
 
@@ -82,6 +84,7 @@ impl DoorMetrics {
             )?,
             connections,
             flows: FlowMetrics::new(registry)?,
+            kafka: KafkaMetrics::new(registry)?,
             snmp_reports: counter(
                 "canh_snmp_reports_total",
                 "Reports of SNMP version 3 that were sent, or held back because there were too many.",
@@ -312,10 +315,11 @@ pub(super) fn lost_reason(error: &JournalError) -> DropReason {
 
 /// Under whom a batch is noted.
 pub(super) fn source_key(envelope: &Envelope) -> Option<SourceKey> {
-    if let (None, Some(name)) = (&envelope.agent, &envelope.sender) {
+    let agent = envelope.of_agent();
+    if let (None, Some(name)) = (agent, &envelope.sender) {
         return Some(SourceKey::Named(envelope.door, name.clone()));
     }
-    match (&envelope.agent, envelope.peer) {
+    match (agent, envelope.peer) {
         (Some(batch), _) => Some(SourceKey::Agent(batch.agent)),
         (None, Some(address)) => Some(SourceKey::Peer(envelope.door, address)),
         (None, None) => None,

@@ -5,6 +5,7 @@ mod foreign;
 mod forward;
 mod grpc;
 mod http;
+mod kafka;
 mod real;
 mod relp;
 mod samples;
