@@ -1,7 +1,7 @@
 //! How brokers are spoken to: with TLS or without, and as which user. Read anew for each connection, so that a password or a
 //! certificate can be changed while the server runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use canh_kafka::ScramHash;
@@ -107,7 +107,7 @@ fn tls(config: &ClusterConfig) -> Result<Option<TlsConnector>, String> {
     Ok(Some(TlsConnector::from(Arc::new(client))))
 }
 
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&file(path)?).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
