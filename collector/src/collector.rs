@@ -76,7 +76,12 @@ impl Collector {
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         for door in self.doors {
-            info!(door = door.name, address = door.address.map(tracing::field::display), tls = door.tls, "door is open");
+            info!(
+                door = door.name,
+                address = door.address.map(tracing::field::display),
+                tls = door.tls,
+                "door is open"
+            );
             let span = info_span!("door", name = door.name);
             let stop_all = stop.clone().drop_guard(); // also fires when a door panics
             let work = door.serve(stop.clone());
