@@ -67,16 +67,21 @@ impl Collector {
         self.doors.iter().filter(|door| door.tls).map(|door| door.name).collect()
     }
 
-    /// The open doors and their addresses.
+    /// The open doors that listen, and their addresses.
     pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.doors.iter().map(|door| (door.name, door.address)).collect()
+        self.doors.iter().filter_map(|door| Some((door.name, door.address?))).collect()
     }
 
     /// Serves until `stop` fires; then each door finishes what it has received. The journal stays open.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         for door in self.doors {
-            info!(door = door.name, address = %door.address, tls = door.tls, "door is open");
+            info!(
+                door = door.name,
+                address = door.address.map(tracing::field::display),
+                tls = door.tls,
+                "door is open"
+            );
             let span = info_span!("door", name = door.name);
             let stop_all = stop.clone().drop_guard(); // also fires when a door panics
             let work = door.serve(stop.clone());

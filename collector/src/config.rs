@@ -13,6 +13,7 @@ use crate::door::gelf_tcp::GelfTcpConfig;
 use crate::door::gelf_udp::GelfUdpConfig;
 use crate::door::http::HttpConfig;
 use crate::door::journald_upload::JournaldUploadConfig;
+use crate::door::kafka::KafkaConfig;
 use crate::door::otlp_grpc::OtlpGrpcConfig;
 use crate::door::prometheus_write::PrometheusWriteConfig;
 use crate::door::relp::RelpConfig;
@@ -53,6 +54,7 @@ pub struct CollectorConfig {
     pub gelf_http: GelfHttpConfig,
     pub prometheus_write: PrometheusWriteConfig,
     pub journald_upload: JournaldUploadConfig,
+    pub kafka: KafkaConfig,
     pub sources: SourcesConfig,
     pub feed: FeedConfig,
     pub geo: GeoConfig,
@@ -97,6 +99,7 @@ impl CollectorConfig {
         self.elasticsearch.check()?;
         self.snmp.check()?;
         self.forward.check()?;
+        self.kafka.check()?;
         self.sources.time_zone.parse::<Zone>().map_err(SettingError::TimeZone)?;
         let formats = [
             ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
@@ -107,7 +110,9 @@ impl CollectorConfig {
         ];
         let is_described =
             |name: &str| self.sources.dir.as_ref().is_some_and(|dir| dir.join(name).join("source.toml").exists());
-        for (key, enabled, name) in formats {
+        let of_kafka =
+            self.kafka.cluster.iter().map(|one| ("collector.kafka.cluster.format", self.kafka.enabled, &one.format));
+        for (key, enabled, name) in formats.into_iter().chain(of_kafka) {
             let unknown = |name: &&String| enabled && !format::is_known(name) && !is_described(name);
             if let Some(name) = name.as_ref().filter(unknown) {
                 return Err(SettingError::UnknownFormat { key, name: name.clone() });
@@ -130,6 +135,7 @@ impl CollectorConfig {
                 self.journald_upload.batch_len_max(),
             ),
             ("collector.forward.message_max", self.forward.enabled, self.forward.batch_len_max()),
+            ("collector.kafka.record_max", self.kafka.enabled, self.kafka.batch_len_max()),
             ("collector.snmp.enabled", self.snmp.enabled, self.snmp.batch_len_max()),
             ("collector.flow.enabled", self.flow.enabled, self.flow.batch_len_max()),
         ];
@@ -222,7 +228,7 @@ mod tests {
         check_cannot_work("[syslog_tcp]\nbatch_size = '32MiB'", default, &both("`collector.syslog_tcp.batch_size`"));
         check_cannot_work(
             "[otlp_grpc]\nenabled = false\n[http]\nenabled = false",
-            ByteSize::mib(1),
+            ByteSize::kib(256),
             &both("`collector.syslog_udp.message_max`"),
         );
     }

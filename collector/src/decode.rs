@@ -14,7 +14,7 @@ use compact_str::{CompactString, ToCompactString, format_compact};
 use crate::envelope::{Cut, Door, Envelope, Framing, Record};
 use crate::format::{
     self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, fluent, journal_export,
-    otlp, prometheus, snmp, splunk_hec,
+    kafka, otlp, prometheus, snmp, splunk_hec,
 };
 use crate::source::{project, slapd};
 use crate::vendor::Vendors;
@@ -74,6 +74,7 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
         Framing::Snmp => snmp::decode(&mut decoder),
         Framing::PrometheusWrite => prometheus::decode(&mut decoder, &envelope.payload),
         Framing::Fluent => fluent::decode(&mut decoder),
+        Framing::Kafka => kafka::decode(&mut decoder),
         Framing::JournalExport => journal_export::decode(&mut decoder),
         Framing::Lines | Framing::NdJson | Framing::Records => decoder.records(),
         Framing::ElasticBulk => elastic_bulk::decode(&mut decoder),
@@ -82,9 +83,9 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
     auditd::join(&mut decoder.events);
     slapd::join(&mut decoder.events);
     let bytes = envelope.payload.len() as u64;
-    // What imports a file numbers its batches too, but takes room for more numbers than it needs.
-    let number = envelope.agent.filter(|_| envelope.door != Door::Ndjson);
-    EventBatch { number, bytes, ..EventBatch::new(position, decoder.events) }
+    // What imports a file numbers its batches too, but takes room for more numbers than it needs. Offsets of Kafka have holes.
+    let number = envelope.of_agent().copied().filter(|_| envelope.door != Door::Ndjson);
+    EventBatch { number, bytes, missing: envelope.missing(), ..EventBatch::new(position, decoder.events) }
 }
 
 /// The batch that is being decoded.
@@ -208,7 +209,7 @@ impl<'a> Decoder<'a> {
             self.source = (peer, self.envelope.source(peer));
         }
         event.set(field::CANH_SOURCE, self.source.1.clone());
-        if let Some(numbered) = &self.envelope.agent {
+        if let Some(numbered) = self.envelope.of_agent() {
             event.set(field::AGENT_ID, numbered.agent.to_compact_string());
         }
         if event.get(field::HOST_NAME).is_none() {

@@ -87,6 +87,7 @@ fn kind(key: &SourceKey, door: Door) -> SourceKind {
         (_, Door::PrometheusWrite | Door::JournaldUpload) => SourceKind::Http,
         (_, Door::Snmp) => SourceKind::Snmp,
         (_, Door::Forward) => SourceKind::Fluent,
+        (_, Door::Kafka) => SourceKind::Kafka,
         (_, Door::GelfUdp | Door::GelfTcp) => SourceKind::Gelf,
         (_, Door::Import | Door::Canary | Door::Ledger) => SourceKind::File,
     }

@@ -15,8 +15,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("canh-packet", &[]),
     ("canh-agent", &["canh-schema", "canh-config", "canh-wire", "canh-spool", "canh-packet"]),
     ("canh-flows", &[]),
+    ("canh-kafka", &[]),
     ("canh-snmp", &[]),
-    ("canh-collector", &["canh-schema", "canh-config", "canh-wire", "canh-spool", "canh-flows", "canh-snmp"]),
+    (
+        "canh-collector",
+        &["canh-schema", "canh-config", "canh-wire", "canh-spool", "canh-flows", "canh-kafka", "canh-snmp"],
+    ),
     ("canh-detection", &["canh-schema"]),
     ("canh-ioc", &["canh-schema"]),
     ("canh-yara", &["canh-schema"]),

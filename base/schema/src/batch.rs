@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
+
 use crate::{AgentId, BatchId, Event};
 
 /// The number of a record in the collector's journal. The first record is 1; 0 is before everything.
@@ -60,15 +62,30 @@ pub struct EventBatch {
     pub bytes: u64,
     /// The record of the journal could be read. If not, there are no events, and what it held is lost.
     pub readable: bool,
+    /// What the batch says is gone where its records are read from.
+    pub missing: Option<Missing>,
+}
+
+/// Numbers of records that were deleted where they were kept, before they were read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Missing {
+    /// As in `canh.source`.
+    pub source: CompactString,
+    /// Topic and partition.
+    pub place: CompactString,
+    /// In one word.
+    pub reason: CompactString,
+    pub first: i64,
+    pub last: i64,
 }
 
 impl EventBatch {
     pub const fn new(position: Position, events: Vec<Event>) -> Self {
-        Self { position, events, number: None, bytes: 0, readable: true }
+        Self { position, events, number: None, bytes: 0, readable: true, missing: None }
     }
 
     /// Stands for a record of the journal that cannot be read.
     pub const fn unreadable(position: Position) -> Self {
-        Self { position, events: Vec::new(), number: None, bytes: 0, readable: false }
+        Self { position, events: Vec::new(), number: None, bytes: 0, readable: false, missing: None }
     }
 }

@@ -14,7 +14,7 @@ mod time;
 mod units;
 mod value;
 
-pub use batch::{BatchNumber, EventBatch, Position};
+pub use batch::{BatchNumber, EventBatch, Missing, Position};
 pub use catalogue::{CATALOGUE, FieldId, FieldKind, FieldSpec, field, field_by_name};
 pub use event::{Event, EventClass, Issue, IssueKind, LogSource};
 pub use finding::{FieldMatch, Finding, RuleInfo};

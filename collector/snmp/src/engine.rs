@@ -4,6 +4,7 @@
 //! clock first, and answer that with reports.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv6Addr};
 
 use rustc_hash::FxHashMap;
 use subtle::ConstantTimeEq;
@@ -17,8 +18,10 @@ use crate::usm::User;
 const WINDOW: i64 = 150;
 /// The most engines whose clocks are followed. Only those who know a key get in; beyond it the oldest go.
 const CLOCKS_MAX: usize = 16_384;
-/// The most reports of one second. They go to addresses that anybody can claim to have.
+/// The most reports of one second, in all and to one address. They go to addresses that anybody can claim to have, so one that
+/// is asked for much must not take those of others.
 const REPORTS_MAX: u32 = 1_000;
+const REPORTS_PER_ADDRESS_MAX: u32 = 50;
 
 /// Numbers of the counters that reports name (RFC 3414, section 5).
 mod counter {
@@ -77,8 +80,9 @@ pub struct Engine {
     users: Vec<User>,
     clocks: Clocks,
     reports: [u32; 7],
-    /// The second, and how many reports it has had.
-    recent: (i64, u32),
+    recent: Recent,
+    /// Reports that were not sent because there were too many.
+    held_back: u64,
     salt: u64,
 }
 
@@ -88,16 +92,31 @@ impl Engine {
         let boots = i64::from(boots);
         // Different after each start, so that no salt comes twice with one key.
         let salt = u64::try_from(boots).unwrap_or(0) << 32;
-        Self { id, boots, communities, users, clocks: Clocks::default(), reports: [0; 7], recent: (0, 0), salt }
+        Self {
+            id,
+            boots,
+            communities,
+            users,
+            clocks: Clocks::default(),
+            reports: [0; 7],
+            recent: Recent::default(),
+            held_back: 0,
+            salt,
+        }
     }
 
-    /// Looks at a datagram; `now` is the number of seconds since the start.
-    pub fn judge(&mut self, datagram: &[u8], now: i64) -> Verdict {
+    /// Looks at a datagram of `peer`; `now` is the number of seconds since the start.
+    pub fn judge(&mut self, datagram: &[u8], peer: IpAddr, now: i64) -> Verdict {
         let Ok(message) = Message::read(datagram) else { return Verdict::Refuse(Refused::Malformed, None) };
         match message {
             Message::Plain { version, community, pdu } => self.plain(version, community, pdu),
-            Message::Secured(message) => self.secured(datagram, &message, now),
+            Message::Secured(message) => self.secured(datagram, &message, peer, now),
         }
+    }
+
+    /// Reports that were held back since the last call.
+    pub fn take_held_back(&mut self) -> u64 {
+        std::mem::take(&mut self.held_back)
     }
 
     fn plain(&self, version: i64, community: &[u8], pdu: &[u8]) -> Verdict {
@@ -111,23 +130,29 @@ impl Engine {
         }
         let Some(name) = name else { return refuse(Refused::Unauthenticated) };
         let version_name = if version == 0 { Version::V1 } else { Version::V2c };
-        let record = Record { version: version_name, level: Level::NoAuthNoPriv, name, engine: b"", context: b"", pdu };
+        let record = Record {
+            version: version_name,
+            level: Level::NoAuthNoPriv,
+            name,
+            engine: b"",
+            context_engine: b"",
+            context: b"",
+            pdu,
+        };
         take(&record, |answer| Some(message::write_plain(version, community, answer))).unwrap_or_else(refuse)
     }
 
-    fn secured(&mut self, datagram: &[u8], message: &Secured<'_>, now: i64) -> Verdict {
-        if now != self.recent.0 {
-            self.recent = (now, 0);
-        }
+    fn secured(&mut self, datagram: &[u8], message: &Secured<'_>, peer: IpAddr, now: i64) -> Verdict {
+        let to = (peer, now);
         let is_ours = message.engine == self.id;
         if !is_ours && message.flags & REPORTABLE != 0 {
             // Whoever asks for an answer has to use our engine; this is how it learns which one that is.
             return self
-                .report(message, counter::ENGINES, now, None)
+                .report(message, counter::ENGINES, to, None)
                 .map_or(Verdict::Refuse(Refused::Unauthenticated, None), Verdict::Report);
         }
         let refuse = |engine: &mut Self, reason, counter, user: Option<&User>| {
-            let report = if is_ours { engine.report(message, counter, now, user) } else { None };
+            let report = if is_ours { engine.report(message, counter, to, user) } else { None };
             Verdict::Refuse(reason, report)
         };
         let user = self.users.iter().find(|user| user.name.as_bytes() == message.user).cloned();
@@ -152,7 +177,7 @@ impl Engine {
             if !is_in_time && is_ours {
                 // A sender that has just learnt our name asks for the time with its first message, and sends it again.
                 return self
-                    .report(message, counter::TIME, now, Some(&user))
+                    .report(message, counter::TIME, to, Some(&user))
                     .map_or(Verdict::Refuse(Refused::NotInTime, None), Verdict::Report);
             }
             if !is_in_time {
@@ -177,7 +202,8 @@ impl Engine {
             version: Version::V3,
             level,
             name: message.user,
-            engine: scoped.engine,
+            engine: message.engine,
+            context_engine: scoped.engine,
             context: scoped.context,
             pdu: scoped.pdu,
         };
@@ -190,11 +216,20 @@ impl Engine {
     }
 
     /// A report; `None` when there have been too many, or if the sender does not take one.
-    fn report(&mut self, message: &Secured<'_>, counter: u32, now: i64, user: Option<&User>) -> Option<Vec<u8>> {
-        if message.flags & REPORTABLE == 0 || self.recent.1 >= REPORTS_MAX {
+    fn report(
+        &mut self,
+        message: &Secured<'_>,
+        counter: u32,
+        (peer, now): (IpAddr, i64),
+        user: Option<&User>,
+    ) -> Option<Vec<u8>> {
+        if message.flags & REPORTABLE == 0 {
             return None;
         }
-        self.recent.1 += 1;
+        if !self.recent.may(peer, now) {
+            self.held_back += 1;
+            return None;
+        }
         let count = self.reports.get_mut(counter as usize)?;
         *count = count.wrapping_add(1);
         let request = match message.is_encrypted {
@@ -257,6 +292,34 @@ fn take(record: &Record<'_>, answer: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> R
     Ok(Verdict::Take(Taken { record: record.write(), answer }))
 }
 
+/// Reports of the present second. Only addresses that were answered are in it, so there are no more than reports.
+#[derive(Default)]
+struct Recent {
+    second: i64,
+    reports: u32,
+    of: FxHashMap<IpAddr, u32>,
+}
+
+impl Recent {
+    /// Whether one more may be sent to the address.
+    fn may(&mut self, peer: IpAddr, now: i64) -> bool {
+        if now != self.second {
+            *self = Self { second: now, ..Self::default() };
+        }
+        // A machine commonly has a whole /64 network of IPv6 addresses to itself.
+        let address = match peer.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+            address => address,
+        };
+        if self.reports >= REPORTS_MAX || self.of.get(&address).is_some_and(|sent| *sent >= REPORTS_PER_ADDRESS_MAX) {
+            return false;
+        }
+        self.reports += 1;
+        *self.of.entry(address).or_default() += 1;
+        true
+    }
+}
+
 /// What is known of the clocks of other engines, to tell a recording from news.
 #[derive(Default)]
 struct Clocks {
@@ -294,6 +357,22 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_address_does_not_take_the_reports_of_others() {
+        let mut recent = Recent::default();
+        let sent = |recent: &mut Recent, peer: &str, now| {
+            let peer = peer.parse().unwrap();
+            (0..200).filter(|_| recent.may(peer, now)).count()
+        };
+        assert_eq!(sent(&mut recent, "192.0.2.1", 1), 50);
+        assert_eq!(sent(&mut recent, "::ffff:192.0.2.1", 1), 0, "the same address");
+        assert_eq!(sent(&mut recent, "192.0.2.2", 1), 50);
+        assert_eq!(sent(&mut recent, "2001:db8::1", 1) + sent(&mut recent, "2001:db8::2", 1), 50);
+        assert_eq!(sent(&mut recent, "192.0.2.1", 2), 50, "the next second");
+        let all: usize = (0..100).map(|n| sent(&mut recent, &format!("10.0.0.{n}"), 3)).sum();
+        assert_eq!((all, recent.of.len()), (1_000, 20));
+    }
 
     #[test]
     fn a_clock_that_is_slow_stays_known() {

@@ -26,7 +26,7 @@ pub fn fuzz_datagram(bytes: &[u8]) {
     let community = Community { name: "core".to_owned(), text: "public".to_owned() };
     let user = User::new("u", None, None).into_iter().collect();
     let mut engine = Engine::new(b"fuzzed".to_vec(), 1, vec![community], user);
-    let verdict = engine.judge(bytes, 7);
+    let verdict = engine.judge(bytes, [192, 0, 2, 1].into(), 7);
     if let Verdict::Take(taken) = verdict {
         let record = Record::read(&taken.record);
         assert!(

@@ -40,10 +40,14 @@ fn engine() -> Engine {
     Engine::new(b"receiver".to_vec(), 5, vec![community], vec![user()])
 }
 
-/// A message of the user, encrypted.
+fn judge(engine: &mut Engine, datagram: &[u8], now: i64) -> Verdict {
+    engine.judge(datagram, [192, 0, 2, 1].into(), now)
+}
+
+/// A message of the user, encrypted; its variables are of another engine.
 fn secured(engine: &[u8], clock: (i64, i64), flags: u8, pdu: &[u8]) -> Vec<u8> {
     let user = user();
-    let scoped = Scoped { engine, context: b"ctx", pdu }.write();
+    let scoped = Scoped { engine: b"proxied", context: b"ctx", pdu }.write();
     let salt = [9; 8];
     let data = user.encrypt(engine, clock, salt, &scoped).unwrap();
     let head = Head { id: 77, flags, engine, boots: clock.0, time: clock.1, user: b"an", auth_len: 24, privacy: &salt };
@@ -67,7 +71,7 @@ fn taken(verdict: Verdict) -> Taken {
 #[test]
 fn communities() {
     let mut engine = engine();
-    let trap = taken(engine.judge(&message::write_plain(1, b"s3cret", &pdu(0xa7, 1)), 0));
+    let trap = taken(judge(&mut engine, &message::write_plain(1, b"s3cret", &pdu(0xa7, 1)), 0));
     assert_eq!(trap.answer, None);
     let record = Record::read(&trap.record).unwrap();
     assert_eq!((record.version, record.name), (Version::V2c, b"core".as_slice()));
@@ -76,7 +80,7 @@ fn communities() {
     assert_eq!(notification.variables[0].value, Value::Integer(3));
     assert!(!trap.record.windows(6).any(|part| part == b"s3cret"), "the community is in the journal");
 
-    let inform = taken(engine.judge(&message::write_plain(1, b"s3cret", &pdu(0xa6, 7)), 0));
+    let inform = taken(judge(&mut engine, &message::write_plain(1, b"s3cret", &pdu(0xa6, 7)), 0));
     let (answer, request) = inform.answer.unwrap();
     assert_eq!(request, 7);
     match Message::read(&answer) {
@@ -84,7 +88,7 @@ fn communities() {
         other => panic!("{other:?}"),
     }
     let refused = |engine: &mut Engine, datagram: &[u8], reason| {
-        assert_eq!(engine.judge(datagram, 0), Verdict::Refuse(reason, None));
+        assert_eq!(judge(engine, datagram, 0), Verdict::Refuse(reason, None));
     };
     refused(&mut engine, &message::write_plain(1, b"public", &pdu(0xa7, 1)), Refused::Unauthenticated);
     refused(&mut engine, &message::write_plain(1, b"s3cret", &pdu(0xa0, 1)), Refused::NoNotification);
@@ -96,46 +100,52 @@ fn communities() {
 fn users() {
     let mut engine = engine();
     let trap = secured(b"device", (1, 100), 3, &pdu(0xa7, 1));
-    let first = taken(engine.judge(&trap, 50));
+    let first = taken(judge(&mut engine, &trap, 50));
     let record = Record::read(&first.record).unwrap();
     assert_eq!(
-        (record.level, record.engine, record.context),
-        (Level::AuthPriv, b"device".as_slice(), b"ctx".as_slice())
+        (record.level, record.engine, record.context_engine, record.context),
+        (Level::AuthPriv, b"device".as_slice(), b"proxied".as_slice(), b"ctx".as_slice())
     );
     assert!(Notification::read(record.pdu, 10).is_ok());
     // The same bytes much later are a recording; so is anything of an earlier start.
-    assert_eq!(engine.judge(&trap, 300), Verdict::Refuse(Refused::NotInTime, None));
-    assert!(matches!(engine.judge(&secured(b"device", (2, 0), 3, &pdu(0xa7, 2)), 300), Verdict::Take(_)));
+    assert_eq!(judge(&mut engine, &trap, 300), Verdict::Refuse(Refused::NotInTime, None));
+    assert!(matches!(judge(&mut engine, &secured(b"device", (2, 0), 3, &pdu(0xa7, 2)), 300), Verdict::Take(_)));
     assert_eq!(
-        engine.judge(&secured(b"device", (1, 360), 3, &pdu(0xa7, 3)), 300),
+        judge(&mut engine, &secured(b"device", (1, 360), 3, &pdu(0xa7, 3)), 300),
         Verdict::Refuse(Refused::NotInTime, None)
     );
     let mut forged = trap.clone();
     *forged.last_mut().unwrap() ^= 1;
-    assert_eq!(engine.judge(&forged, 50), Verdict::Refuse(Refused::Unauthenticated, None));
+    assert_eq!(judge(&mut engine, &forged, 50), Verdict::Refuse(Refused::Unauthenticated, None));
 
     // An inform: whose engine, what time, and then the message itself.
     let report_of = |verdict: Verdict| match verdict {
         Verdict::Report(report) => report,
         other => panic!("no report: {other:?}"),
     };
-    let report = report_of(engine.judge(&secured(b"", (0, 0), 7, &pdu(0xa6, 1)), 60));
+    let report = report_of(judge(&mut engine, &secured(b"", (0, 0), 7, &pdu(0xa6, 1)), 60));
     match Message::read(&report) {
         Ok(Message::Secured(said)) => assert_eq!((said.engine, said.boots, said.time), (b"receiver".as_slice(), 5, 60)),
         other => panic!("{other:?}"),
     }
-    let report = report_of(engine.judge(&secured(b"receiver", (0, 0), 7, &pdu(0xa6, 1)), 60));
+    let report = report_of(judge(&mut engine, &secured(b"receiver", (0, 0), 7, &pdu(0xa6, 1)), 60));
     assert!(matches!(Message::read(&report), Ok(Message::Secured(said)) if said.flags == message::AUTH));
-    let inform = taken(engine.judge(&secured(b"receiver", (5, 60), 7, &pdu(0xa6, 1)), 61));
+    let inform = taken(judge(&mut engine, &secured(b"receiver", (5, 60), 7, &pdu(0xa6, 1)), 61));
     let (answer, _) = inform.answer.unwrap();
     let Ok(Message::Secured(said)) = Message::read(&answer) else { panic!("{answer:?}") };
     assert!(user().verify(said.engine, &answer, said.auth_at.clone()));
     let clear = user().decrypt(said.engine, (said.boots, said.time), said.privacy, said.data).unwrap();
     assert_eq!(Scoped::read(&clear).unwrap().pdu[0], 0xa2);
+    let held_back = (0..200)
+        .filter(|_| matches!(judge(&mut engine, &secured(b"", (0, 0), 7, &pdu(0xa6, 1)), 70), Verdict::Refuse(..)));
+    assert_eq!((held_back.count(), engine.take_held_back(), engine.take_held_back()), (150, 150, 0));
     let stranger =
         Head { id: 1, flags: 4, engine: b"receiver", boots: 5, time: 60, user: b"x", auth_len: 0, privacy: b"" };
     let scoped = Scoped { engine: b"", context: b"", pdu: &pdu(0xa6, 1) }.write();
-    assert!(matches!(engine.judge(&stranger.write(&scoped), 61), Verdict::Refuse(Refused::Unauthenticated, Some(_))));
+    assert!(matches!(
+        judge(&mut engine, &stranger.write(&scoped), 61),
+        Verdict::Refuse(Refused::Unauthenticated, Some(_))
+    ));
 }
 
 #[test]

@@ -22,6 +22,8 @@ use crate::envelope::{Cut, Door};
 
 /// Datagrams taken from the kernel at once.
 pub(super) const DATAGRAMS_MAX: usize = 64;
+/// How often in a row a socket is asked before another one is, and before anything else is done.
+const ROUNDS_MAX: usize = 16;
 /// Longest datagram.
 pub(super) const DATAGRAM_MAX: usize = 65_535;
 /// How often a thread that receives looks whether it shall stop.
@@ -147,7 +149,19 @@ pub(super) fn receive(
     stop: &CancellationToken,
     work: &mut impl Datagrams,
 ) {
-    let mut buffer = vec![0; DATAGRAMS_MAX * DATAGRAM_MAX];
+    receive_short(door, DATAGRAM_MAX, sockets, intake, stop, work);
+}
+
+/// The same; of datagrams longer than `datagram_max` the rest is cut off.
+pub(super) fn receive_short(
+    door: Door,
+    datagram_max: usize,
+    sockets: &mut [DatagramSocket],
+    intake: &Intake,
+    stop: &CancellationToken,
+    work: &mut impl Datagrams,
+) {
+    let mut buffer = vec![0; DATAGRAMS_MAX * datagram_max];
     let mut failing = false;
     let name = door.name();
     loop {
@@ -162,21 +176,28 @@ pub(super) fn receive(
         }
         let mut datagrams = 0;
         for socket in &mut *sockets {
-            match socket.take(&mut buffer, |datagram, peer, cut| work.datagram(datagram, peer, cut)) {
-                Ok(taken) => {
-                    failing = false;
-                    datagrams += taken.datagrams;
-                    intake.dropped(door, None, DropReason::KernelBuffer, u64::from(taken.kernel_drops));
-                }
-                Err(Errno::EAGAIN | Errno::EINTR) => {
-                    let drops = u64::from(socket.look_for_drops(stopping));
-                    intake.dropped(door, None, DropReason::KernelBuffer, drops);
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        error!(door = name, %error, "cannot receive datagrams; trying again until it works");
+            for _ in 0..ROUNDS_MAX {
+                match socket.take(&mut buffer, |datagram, peer, cut| work.datagram(datagram, peer, cut)) {
+                    Ok(taken) => {
+                        failing = false;
+                        datagrams += taken.datagrams;
+                        intake.dropped(door, None, DropReason::KernelBuffer, u64::from(taken.kernel_drops));
+                        if taken.datagrams < DATAGRAMS_MAX {
+                            break; // no more are waiting
+                        }
                     }
-                    thread::sleep(LOOK_EVERY);
+                    Err(Errno::EAGAIN | Errno::EINTR) => {
+                        let drops = u64::from(socket.look_for_drops(stopping));
+                        intake.dropped(door, None, DropReason::KernelBuffer, drops);
+                        break;
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut failing, true) {
+                            error!(door = name, %error, "cannot receive datagrams; trying again until it works");
+                        }
+                        thread::sleep(LOOK_EVERY);
+                        break;
+                    }
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The forward protocol of Fluentd and Fluent Bit, version 1 (facts: Fluentd's "Forward Protocol Specification v1"): events
 //! one by one, in lists and packed, with acknowledgements after the journal has them, and with a shared key if wished.
 
+mod budget;
 mod greeting;
 mod messages;
 mod session;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use canh_schema::ByteSize;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, BoxError};
@@ -24,6 +26,7 @@ use super::{BindError, BoundDoor, listen_tcp, secret_file};
 use crate::config::SettingError;
 use crate::envelope::Door;
 
+use budget::Budget;
 use greeting::Secrets;
 #[cfg(test)]
 pub(super) use greeting::tests as greeting_tests;
@@ -34,6 +37,8 @@ const NAME: &str = "forward";
 const DOOR: Door = Door::Forward;
 /// A batch is closed at this size.
 const BATCH_LEN: usize = 256 * 1024;
+/// Messages that are unpacked at the same time; with `message_max` this bounds memory. Others wait.
+const UNPACKED_MAX: usize = 4;
 /// The most users.
 const USERS_MAX: usize = 256;
 
@@ -57,9 +62,13 @@ pub struct ForwardConfig {
     pub message_max: ByteSize,
     pub connections: ConnectionsConfig<OfStreams>,
     pub handshakes: HandshakesConfig,
-    /// A message that has begun must go on within this time, or the connection is closed.
+    /// A message that has begun must be whole within this time, or the connection is closed and the message counted.
     #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
+    /// What messages that are not finished may take of the memory, over all connections, beyond 64 KiB of each; one address may
+    /// take a quarter. A message for which there is no room ends its connection and is counted.
+    #[serde(with = "canh_config::byte_size")]
+    pub unfinished_max: ByteSize,
     pub user: Vec<ForwardUser>,
 }
 
@@ -75,6 +84,7 @@ impl Default for ForwardConfig {
             connections: ConnectionsConfig::default(),
             handshakes: HandshakesConfig::default(),
             message_timeout: Duration::from_secs(60),
+            unfinished_max: ByteSize::mib(64),
             user: Vec::new(),
         }
     }
@@ -150,6 +160,8 @@ async fn serve(
         message_max: config.message_max.as_len(),
         patience: config.connections.patience(config.message_timeout),
         greeting_timeout: config.handshakes.timeout,
+        budget: Budget::new(config.unfinished_max.as_len()),
+        unpacking: Semaphore::new(UNPACKED_MAX),
         secrets,
         log: LogLimit::default(),
     });

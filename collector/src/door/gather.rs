@@ -29,9 +29,22 @@ pub(super) const fn payload_len_max(record_max: usize) -> u64 {
 pub(super) struct Batch<M> {
     payload: Bytes,
     received: Timestamp,
-    /// Records and bytes of each sender.
-    senders: FxHashMap<IpAddr, (u64, u64)>,
+    senders: FxHashMap<IpAddr, Sent>,
     more: Vec<M>,
+}
+
+/// What one sender has in a batch.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    records: u64,
+    bytes: u64,
+    /// Records that their sender sends again if it gets no answer.
+    confirmed: u64,
+}
+
+/// Records that are gone if they are not kept.
+fn lost<'a>(senders: impl IntoIterator<Item = &'a Sent>) -> u64 {
+    senders.into_iter().map(|sent| sent.records - sent.confirmed).sum()
 }
 
 /// The side that receives; it lives in a thread.
@@ -42,7 +55,7 @@ pub(super) struct Gather<M> {
     /// How long a batch may wait for more.
     wait: Duration,
     list: RecordList,
-    senders: FxHashMap<IpAddr, (u64, u64)>,
+    senders: FxHashMap<IpAddr, Sent>,
     more: Vec<M>,
     began: Option<Instant>,
     pub(super) is_closed: bool,
@@ -63,11 +76,14 @@ impl<M> Gather<M> {
         }
     }
 
+    /// Adds a record. If something is to be done when it is durable (`more`), its sender waits for that, and sends the record
+    /// again otherwise.
     pub(super) fn push(&mut self, record: &[u8], peer: IpAddr, cut: Cut, more: Option<M>) {
         self.list.push(record, Some(peer), cut);
-        let (records, bytes) = self.senders.entry(peer).or_default();
-        *records += 1;
-        *bytes += record.len() as u64;
+        let sent = self.senders.entry(peer).or_default();
+        sent.records += 1;
+        sent.bytes += record.len() as u64;
+        sent.confirmed += u64::from(more.is_some());
         self.more.extend(more);
         self.began.get_or_insert_with(Instant::now);
         if self.list.bytes_len() >= BATCH_LEN {
@@ -92,7 +108,7 @@ impl<M> Gather<M> {
         if self.list.is_empty() {
             return;
         }
-        let records: u64 = self.senders.values().map(|(records, _)| records).sum();
+        let records = lost(self.senders.values());
         let batch = Batch {
             payload: self.list.take(),
             received: Timestamp::now(),
@@ -141,18 +157,21 @@ pub(super) async fn journal<M: Send + 'static>(
 
 async fn append<M>(about: &About, intake: &Intake, batch: Batch<M>) -> (Result<(), JournalError>, Vec<M>) {
     let door = about.door;
-    let records = batch.senders.values().map(|(records, _)| records).sum();
+    let records = batch.senders.values().map(|sent| sent.records).sum();
     let mut envelope = Envelope::new(door, batch.received, about.framing, batch.payload);
     envelope.format.clone_from(&about.format);
     let result = intake.append_quietly(envelope, records).await.map(drop);
-    for (address, (records, bytes)) in batch.senders {
+    for (address, sent) in batch.senders {
         match &result {
             Ok(()) => {
                 let mut seen = Seen::new(door, Some(address), batch.received);
-                (seen.batches, seen.records, seen.bytes) = (1, records, bytes);
+                (seen.batches, seen.records, seen.bytes) = (1, sent.records, sent.bytes);
                 intake.sources.add(SourceKey::Peer(door, address), &seen);
             }
-            Err(error) => intake.lost(door, Some(address), error, records),
+            Err(error) => {
+                intake.lost(door, Some(address), error, lost([&sent]));
+                intake.refused_items(door, "journal", sent.confirmed);
+            }
         }
     }
     (result, batch.more)

@@ -1,16 +1,20 @@
 //! Messages of GELF that came in several datagrams (facts: Graylog's specification, "GELF via UDP"): two magic bytes, eight
 //! of a number that all chunks of a message share, the number of this chunk, and how many there are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 const MAGIC: [u8; 2] = [0x1e, 0x0f];
 const HEAD_LEN: usize = 12;
 /// The most chunks of a message, as the specification has it.
 const CHUNKS_MAX: u8 = 128;
+/// Messages that were completed and are remembered for as long as chunks wait, so that a chunk that the network doubled
+/// does not open one again.
+const DONE_MAX: usize = 4_096;
 
 /// Who sent it, and the number that it gave the message.
 type Key = (IpAddr, [u8; 8]);
@@ -38,9 +42,19 @@ pub(super) struct Limits {
 
 #[derive(Debug)]
 struct Waiting {
+    /// Its place in the order of coming.
+    turn: u64,
     chunks: Vec<Option<Box<[u8]>>>,
     missing: u8,
     bytes: usize,
+}
+
+/// What waits of one sender.
+#[derive(Debug, Default)]
+struct OfSender {
+    bytes: usize,
+    /// The turns of its messages.
+    turns: BTreeSet<u64>,
 }
 
 /// Messages that are not complete.
@@ -48,10 +62,15 @@ struct Waiting {
 pub(super) struct Chunks {
     limits: Limits,
     waiting: FxHashMap<Key, Waiting>,
-    order: VecDeque<(Instant, Key)>,
+    /// The same in the order of coming, each with the time when it began.
+    order: BTreeMap<u64, (Instant, Key)>,
+    next_turn: u64,
     bytes: usize,
-    bytes_of: FxHashMap<IpAddr, usize>,
+    senders: FxHashMap<IpAddr, OfSender>,
     given_up: u64,
+    /// The last messages that were completed, each with the hashes of its chunks.
+    done: FxHashMap<Key, Box<[u32]>>,
+    done_order: VecDeque<(Instant, Key)>,
 }
 
 impl Chunks {
@@ -59,10 +78,13 @@ impl Chunks {
         Self {
             limits,
             waiting: FxHashMap::default(),
-            order: VecDeque::new(),
+            order: BTreeMap::new(),
+            next_turn: 0,
             bytes: 0,
-            bytes_of: FxHashMap::default(),
+            senders: FxHashMap::default(),
             given_up: 0,
+            done: FxHashMap::default(),
+            done_order: VecDeque::new(),
         }
     }
 
@@ -75,21 +97,21 @@ impl Chunks {
         if count == 0 || count > CHUNKS_MAX || number >= count {
             return Chunk::Bad;
         }
+        if count == 1 {
+            return Chunk::Single(body);
+        }
         let mut id = [0; 8];
         id.copy_from_slice(&head[2..10]);
         let key = (peer, id);
-        let waiting = match self.waiting.get_mut(&key) {
-            Some(waiting) => waiting,
-            None => {
-                self.order.push_back((now, key));
-                let chunks = (0..count).map(|_| None).collect();
-                // The table of the chunks is there before they are: whoever announces many pays for them at once.
-                let table = usize::from(count) * size_of::<Option<Box<[u8]>>>() + 128;
-                self.bytes += table;
-                *self.bytes_of.entry(peer).or_default() += table;
-                self.waiting.entry(key).or_insert(Waiting { chunks, missing: count, bytes: table })
+        if !self.waiting.contains_key(&key) {
+            if self.done.get(&key).is_some_and(|done| done.get(usize::from(number)) == Some(&hash(body))) {
+                return Chunk::Waits; // the network doubled it
             }
-        };
+            // Another message under a number that the sender uses again.
+            self.done.remove(&key);
+            self.open(key, count, now);
+        }
+        let Some(waiting) = self.waiting.get_mut(&key) else { return Chunk::Bad };
         match waiting.chunks.get_mut(usize::from(number)) {
             Some(place @ None) if waiting.missing > 0 => *place = Some(body.into()),
             Some(_) => return Chunk::Waits, // the network doubled it
@@ -101,61 +123,97 @@ impl Chunks {
         waiting.bytes += len;
         let is_last = waiting.missing == 0;
         self.bytes += len;
-        *self.bytes_of.entry(peer).or_default() += len;
+        self.senders.entry(peer).or_default().bytes += len;
         if is_last && let Some(waiting) = self.remove(&key) {
-            return Chunk::Last(waiting.chunks.into_iter().flatten().flat_map(|chunk| chunk.into_vec()).collect());
+            let chunks: Vec<_> = waiting.chunks.into_iter().flatten().collect();
+            self.remember(key, chunks.iter().map(|chunk| hash(chunk)).collect(), now);
+            return Chunk::Last(chunks.concat());
         }
         self.make_room(peer);
         Chunk::Waits
     }
 
+    fn open(&mut self, key: Key, count: u8, now: Instant) {
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        let chunks = (0..count).map(|_| None).collect();
+        // The table of the chunks is there before they are: whoever announces many pays for them at once.
+        let table = usize::from(count) * size_of::<Option<Box<[u8]>>>() + 256;
+        self.bytes += table;
+        let sender = self.senders.entry(key.0).or_default();
+        sender.bytes += table;
+        sender.turns.insert(turn);
+        self.order.insert(turn, (now, key));
+        self.waiting.insert(key, Waiting { turn, chunks, missing: count, bytes: table });
+    }
+
+    fn remember(&mut self, key: Key, chunks: Box<[u32]>, now: Instant) {
+        if self.done_order.len() >= DONE_MAX
+            && let Some((_, oldest)) = self.done_order.pop_front()
+        {
+            self.done.remove(&oldest);
+        }
+        self.done.insert(key, chunks);
+        self.done_order.push_back((now, key));
+    }
+
     /// Gives up what has waited too long. Answers how many messages were given up since the last call.
     pub(super) fn expire(&mut self, now: Instant) -> u64 {
-        while let Some((since, key)) = self.order.front().copied() {
-            let is_old = now.saturating_duration_since(since) > self.limits.age;
-            if !is_old && self.waiting.contains_key(&key) {
-                break;
+        let age = self.limits.age;
+        let is_old = |since: &Instant| now.saturating_duration_since(*since) > age;
+        while self.done_order.front().is_some_and(|(since, _)| is_old(since)) {
+            if let Some((_, key)) = self.done_order.pop_front() {
+                self.done.remove(&key);
             }
-            self.order.pop_front();
-            if is_old && self.remove(&key).is_some() {
-                self.given_up += 1;
-            }
+        }
+        while let Some((_, (since, key))) = self.order.first_key_value()
+            && is_old(since)
+        {
+            let key = *key;
+            self.give_up(&key);
         }
         std::mem::take(&mut self.given_up)
     }
 
     /// The oldest go: those of a sender that has too much, then any.
     fn make_room(&mut self, peer: IpAddr) {
-        while self.bytes_of.get(&peer).is_some_and(|bytes| *bytes > self.limits.bytes_per_sender) {
-            let waiting = &self.waiting;
-            let of_peer = |(_, key): &(Instant, Key)| key.0 == peer && waiting.contains_key(key);
-            let Some(at) = self.order.iter().position(of_peer) else { break };
-            self.give_up(at);
+        while let Some(sender) = self.senders.get(&peer)
+            && sender.bytes > self.limits.bytes_per_sender
+            && let Some((_, key)) = sender.turns.first().and_then(|turn| self.order.get(turn)).copied()
+        {
+            self.give_up(&key);
         }
-        while self.bytes > self.limits.bytes && !self.order.is_empty() {
-            self.give_up(0);
+        while self.bytes > self.limits.bytes
+            && let Some((_, (_, key))) = self.order.first_key_value()
+        {
+            let key = *key;
+            self.give_up(&key);
         }
     }
 
-    fn give_up(&mut self, at: usize) {
-        if let Some((_, key)) = self.order.remove(at)
-            && self.remove(&key).is_some()
-        {
-            self.given_up += 1;
-        }
+    fn give_up(&mut self, key: &Key) {
+        self.given_up += u64::from(self.remove(key).is_some());
     }
 
     fn remove(&mut self, key: &Key) -> Option<Waiting> {
         let waiting = self.waiting.remove(key)?;
+        self.order.remove(&waiting.turn);
         self.bytes = self.bytes.saturating_sub(waiting.bytes);
-        if let Some(bytes) = self.bytes_of.get_mut(&key.0) {
-            *bytes = bytes.saturating_sub(waiting.bytes);
-            if *bytes == 0 {
-                self.bytes_of.remove(&key.0);
+        if let Some(sender) = self.senders.get_mut(&key.0) {
+            sender.bytes = sender.bytes.saturating_sub(waiting.bytes);
+            sender.turns.remove(&waiting.turn);
+            if sender.turns.is_empty() {
+                self.senders.remove(&key.0);
             }
         }
         Some(waiting)
     }
+}
+
+/// Tells chunks of one number apart. Whoever can forge one can forge any other, so it need not be hard to find.
+fn hash(chunk: &[u8]) -> u32 {
+    let hash = BuildHasherDefault::<FxHasher>::default().hash_one(chunk);
+    (hash >> 32) as u32 ^ hash as u32
 }
 
 /// Datagrams, each with a byte of length before it.
@@ -168,11 +226,12 @@ pub(super) fn fuzz(bytes: &[u8]) {
         let (datagram, more) = more.split_at(usize::from(*len).min(more.len()));
         chunks.take(datagram, [192, 0, 2, 1].into(), now);
         assert!(chunks.bytes <= 1_000, "more is kept than may be");
+        assert_eq!(chunks.order.len(), chunks.waiting.len(), "the order has others than wait");
         rest = more;
     }
     chunks.expire(now + Duration::from_secs(10));
     assert!(
-        chunks.bytes == 0 && chunks.waiting.is_empty() && chunks.bytes_of.is_empty(),
+        chunks.bytes == 0 && chunks.waiting.is_empty() && chunks.order.is_empty() && chunks.senders.is_empty(),
         "something is never given up"
     );
 }
@@ -194,13 +253,46 @@ mod tests {
         assert_eq!(chunks.take(b"{}", PEER, now), Chunk::Single(b"{}"));
         assert_eq!(chunks.take(&chunk(1, 1, 3, b"b"), PEER, now), Chunk::Waits);
         assert_eq!(chunks.take(&chunk(1, 1, 3, b"b"), PEER, now), Chunk::Waits);
-        assert_eq!(chunks.take(&chunk(2, 0, 1, b"alone"), PEER, now), Chunk::Last(b"alone".to_vec()));
+        assert_eq!(chunks.take(&chunk(2, 0, 1, b"alone"), PEER, now), Chunk::Single(b"alone"));
         assert_eq!(chunks.take(&chunk(1, 2, 3, b"c"), PEER, now), Chunk::Waits);
         assert_eq!(chunks.take(&chunk(1, 0, 3, b"a"), PEER, now), Chunk::Last(b"abc".to_vec()));
         for bad in [chunk(3, 0, 0, b""), chunk(3, 3, 3, b""), chunk(3, 0, 129, b""), MAGIC.to_vec()] {
             assert_eq!(chunks.take(&bad, PEER, now), Chunk::Bad, "{bad:?}");
         }
         assert_eq!((chunks.expire(now), chunks.bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_doubled_chunk_does_not_open_a_finished_message_again() {
+        let limits = Limits { bytes: 10_000, bytes_per_sender: 5_000, age: Duration::from_secs(5) };
+        let mut chunks = Chunks::new(limits);
+        let now = Instant::now();
+        assert_eq!(chunks.take(&chunk(1, 0, 2, b"a"), PEER, now), Chunk::Waits);
+        assert_eq!(chunks.take(&chunk(1, 1, 2, b"b"), PEER, now), Chunk::Last(b"ab".to_vec()));
+        assert_eq!(chunks.take(&chunk(1, 0, 2, b"a"), PEER, now), Chunk::Waits);
+        assert!(chunks.waiting.is_empty(), "it waits for a message that came already");
+        // A sender that uses its numbers again loses nothing.
+        assert_eq!(chunks.take(&chunk(1, 0, 2, b"c"), PEER, now), Chunk::Waits);
+        assert_eq!(chunks.take(&chunk(1, 1, 2, b"b"), PEER, now), Chunk::Last(b"cb".to_vec()));
+        assert_eq!(chunks.expire(now + Duration::from_secs(6)), 0);
+        assert!(chunks.done.is_empty() && chunks.done_order.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_does_not_wait() {
+        let limits = Limits { bytes: 1 << 20, bytes_per_sender: 1 << 20, age: Duration::from_secs(5) };
+        let mut chunks = Chunks::new(limits);
+        let now = Instant::now();
+        chunks.take(&chunk(0, 0, 2, b"waits"), PEER, now);
+        for n in 0..20_000_u32 {
+            let mut piece = chunk(1, 0, 2, b"x");
+            piece[2..6].copy_from_slice(&n.to_be_bytes());
+            chunks.take(&piece, PEER, now);
+            piece[10] = 1;
+            assert!(matches!(chunks.take(&piece, PEER, now), Chunk::Last(_)));
+        }
+        assert_eq!((chunks.waiting.len(), chunks.order.len()), (1, 1));
+        assert!(chunks.done.len() <= DONE_MAX && chunks.done_order.len() <= DONE_MAX);
     }
 
     #[test]

@@ -294,6 +294,21 @@ impl App {
         Ok(Admitted { place: Arc::new(place), token })
     }
 
+    /// The same for a body that lasts so long that its kind has places of its own.
+    pub(super) fn admit_upload(
+        &self,
+        headers: &HeaderMap,
+        schemes: &[Scheme],
+        places: &Arc<Semaphore>,
+    ) -> Result<Admitted, Refusal> {
+        let token = self.named(headers, schemes)?;
+        check_head(headers, ByteSize::new(u64::MAX), Refusal::too_large)?;
+        let place = places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many uploads at the same time; try again")
+        })?;
+        Ok(Admitted { place: Arc::new(place), token })
+    }
+
     fn named(&self, headers: &HeaderMap, schemes: &[Scheme]) -> Result<Option<CompactString>, Refusal> {
         self.who(headers, schemes)
             .map_err(|error| Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()))

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canh_schema::{AgentId, Timestamp};
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString};
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use tokio_util::sync::CancellationToken;
 
 use super::flow::FlowMetrics;
+use super::kafka::KafkaMetrics;
 use super::places::RefusedConnection;
 use super::samples::SampleSink;
 use super::source_tokens::{SourceToken, SourceTokens};
 use crate::drops::{DropReason, Drops};
-use crate::envelope::{Door, Envelope};
+use crate::envelope::{AGENT_LABEL, Door, Envelope};
 use crate::journal::{Appended, Journal, JournalError};
 use crate::sources::{Noted, Seen, SourceAbout, SourceKey, Sources};
 use crate::token::{AuthError, Scheme, TokenCheck, tokens_in};
@@ -48,6 +49,8 @@ pub(super) struct DoorMetrics {
     refused_connections: IntCounterVec,
     pub(super) connections: IntGaugeVec,
     pub(super) flows: FlowMetrics,
+    pub(super) kafka: KafkaMetrics,
+    pub(super) snmp_reports: IntCounterVec,
 }
 
 impl DoorMetrics {
@@ -81,6 +84,12 @@ impl DoorMetrics {
             )?,
             connections,
             flows: FlowMetrics::new(registry)?,
+            kafka: KafkaMetrics::new(registry)?,
+            snmp_reports: counter(
+                "canh_snmp_reports_total",
+                "Reports of SNMP version 3 that were sent, or held back because there were too many.",
+                &["outcome"],
+            )?,
         })
     }
 
@@ -180,10 +189,11 @@ impl Intake {
     /// Journals a batch that one of our agents sent beside its numbered ones, and notes it under that agent.
     pub(super) async fn append_of_agent(
         &self,
-        envelope: Envelope,
+        mut envelope: Envelope,
         records: u64,
         agent: AgentId,
     ) -> Result<(), JournalError> {
+        envelope.label(AGENT_LABEL, &agent.to_compact_string());
         // The door of its numbered batches, by which it is known for an agent.
         let mut seen = Seen::new(Door::OtlpGrpc, envelope.peer, envelope.received);
         (seen.batches, seen.records, seen.bytes) = (1, records, envelope.payload.len() as u64);
@@ -305,10 +315,11 @@ pub(super) fn lost_reason(error: &JournalError) -> DropReason {
 
 /// Under whom a batch is noted.
 pub(super) fn source_key(envelope: &Envelope) -> Option<SourceKey> {
-    if let (None, Some(name)) = (&envelope.agent, &envelope.sender) {
+    let agent = envelope.of_agent();
+    if let (None, Some(name)) = (agent, &envelope.sender) {
         return Some(SourceKey::Named(envelope.door, name.clone()));
     }
-    match (&envelope.agent, envelope.peer) {
+    match (agent, envelope.peer) {
         (Some(batch), _) => Some(SourceKey::Agent(batch.agent)),
         (None, Some(address)) => Some(SourceKey::Peer(envelope.door, address)),
         (None, None) => None,

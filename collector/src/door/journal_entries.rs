@@ -18,6 +18,8 @@ pub(super) struct EntrySplitter {
     entry: Vec<u8>,
     cut: Cut,
     state: State,
+    /// An entry has ended since this was last asked.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ const START: State = State::Line { line: Vec::new(), is_long: false };
 impl EntrySplitter {
     pub(super) fn new(entry_max: usize) -> Self {
         let entries = RecordList::default();
-        Self { entry_max, entries, cut_total: 0, entry: Vec::new(), cut: Cut::Whole, state: START }
+        Self { entry_max, entries, cut_total: 0, entry: Vec::new(), cut: Cut::Whole, state: START, ended: false }
     }
 
     /// # Errors
@@ -96,6 +98,11 @@ impl EntrySplitter {
         Ok(())
     }
 
+    /// Whether an entry has ended since the last call.
+    pub(super) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.ended)
+    }
+
     fn end_line(&mut self, line: Vec<u8>, is_long: bool) -> Result<(), BadEntry> {
         self.state = START;
         if line.is_empty() {
@@ -118,6 +125,7 @@ impl EntrySplitter {
     fn end_entry(&mut self) {
         let cut = std::mem::replace(&mut self.cut, Cut::Whole);
         if !self.entry.is_empty() || cut == Cut::Truncated {
+            self.ended = true;
             self.cut_total += u64::from(cut == Cut::Truncated);
             self.entries.push(&self.entry, None, cut);
         }

@@ -3,6 +3,12 @@
 //!
 //! The sender remembers the last entry of a body that was answered. When a body breaks off, it sends all of it again, so
 //! what was journaled of it comes twice: at least once, not exactly once.
+//!
+//! An upload lasts as long as its backlog, so uploads have places of their own and take none from other senders.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,6 +19,8 @@ use canh_schema::{ByteSize, Timestamp};
 use futures_util::StreamExt;
 use http::{Request, StatusCode, header};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::connection::Peer;
 use super::http::{Admitted, App, Refusal};
@@ -38,11 +46,22 @@ pub struct JournaldUploadConfig {
     /// Longest entry. Fields that would make one longer are left out and counted.
     #[serde(with = "canh_config::byte_size")]
     pub entry_max: ByteSize,
+    /// Uploads at the same time; they take no places of `requests_max`. More are told to come again. With `entry_max` this bounds
+    /// memory.
+    pub uploads_max: NonZeroUsize,
+    /// An upload that brings neither an entry nor 64 KiB within this time is ended, so that its place is free again.
+    #[serde(with = "canh_config::duration")]
+    pub idle_timeout: Duration,
 }
 
 impl Default for JournaldUploadConfig {
     fn default() -> Self {
-        Self { enabled: true, entry_max: ByteSize::mib(1) }
+        Self {
+            enabled: true,
+            entry_max: ByteSize::mib(1),
+            uploads_max: const { NonZeroUsize::new(32).unwrap() },
+            idle_timeout: Duration::from_secs(60),
+        }
     }
 }
 
@@ -53,30 +72,36 @@ impl JournaldUploadConfig {
     }
 }
 
-#[derive(Clone, Copy)]
-struct EntryMax(ByteSize);
+#[derive(Clone)]
+struct Uploads {
+    entry_max: ByteSize,
+    idle_timeout: Duration,
+    places: Arc<Semaphore>,
+}
 
 pub(super) fn routes(config: &JournaldUploadConfig) -> Router<App> {
-    Router::new().route(PATH, post(receive)).layer(Extension(EntryMax(config.entry_max)))
+    let places = Arc::new(Semaphore::new(config.uploads_max.get()));
+    let uploads = Uploads { entry_max: config.entry_max, idle_timeout: config.idle_timeout, places };
+    Router::new().route(PATH, post(receive)).layer(Extension(uploads))
 }
 
 async fn receive(
     State(app): State<App>,
-    Extension(EntryMax(entry_max)): Extension<EntryMax>,
+    Extension(uploads): Extension<Uploads>,
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> Response {
-    match take(&app, entry_max, peer, request).await {
+    match take(&app, &uploads, peer, request).await {
         Ok(entries) => (StatusCode::ACCEPTED, format!("{entries} entries are durable\n")).into_response(),
         Err(refusal) => app.refuse_plainly(DOOR, &refusal),
     }
 }
 
 /// Answers how many entries are durable.
-async fn take(app: &App, entry_max: ByteSize, peer: Peer, request: Request<Body>) -> Result<u64, Refusal> {
+async fn take(app: &App, uploads: &Uploads, peer: Peer, request: Request<Body>) -> Result<u64, Refusal> {
     let (parts, body) = request.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let admitted = app.admit_as(&parts.headers, &[Scheme::Bearer, Scheme::Basic], ByteSize::new(u64::MAX))?;
+    let admitted = app.admit_upload(&parts.headers, &[Scheme::Bearer, Scheme::Basic], &uploads.places)?;
     if kind != KIND {
         let message = format!("`{kind}` is not taken; send `{KIND}`, as `systemd-journal-upload` does");
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message));
@@ -85,12 +110,18 @@ async fn take(app: &App, entry_max: ByteSize, peer: Peer, request: Request<Body>
         let message = "the body is not of the journal's export format; what came before the mistake is kept";
         Refusal::new(StatusCode::BAD_REQUEST, "malformed", message)
     };
-    let mut work = Work { app, admitted, peer, splitter: EntrySplitter::new(entry_max.as_len()), entries: 0, cut: 0 };
+    let splitter = EntrySplitter::new(uploads.entry_max.as_len());
+    let mut work = Work { app, admitted, peer, splitter, entries: 0, cut: 0 };
     let mut body = body.into_data_stream();
+    // A body may be as long as the journal that is sent; it has to go on, and that is all. A byte now and then is not enough.
+    let mut until = Instant::now() + uploads.idle_timeout;
+    let mut since = 0;
     loop {
-        // A body may be as long as the journal that is sent; it has to go on, and that is all.
-        let piece = tokio::time::timeout(app.config.request_timeout, body.next()).await;
-        let Some(piece) = piece.map_err(|_| Refusal::timeout())? else { break };
+        let Ok(piece) = tokio::time::timeout_at(until, body.next()).await else {
+            work.flush().await?;
+            return Err(Refusal::timeout());
+        };
+        let Some(piece) = piece else { break };
         let piece = match piece {
             Ok(piece) => piece,
             Err(error) => {
@@ -104,6 +135,10 @@ async fn take(app: &App, entry_max: ByteSize, peer: Peer, request: Request<Body>
                 work.flush().await?;
             }
             pushed.map_err(malformed)?;
+        }
+        since += piece.len();
+        if work.splitter.take_ended() || since >= STEP_LEN {
+            (until, since) = (Instant::now() + uploads.idle_timeout, 0);
         }
     }
     let finished = work.splitter.finish();

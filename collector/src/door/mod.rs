@@ -11,6 +11,7 @@ pub mod gelf_tcp;
 pub mod gelf_udp;
 pub mod http;
 pub mod journald_upload;
+pub mod kafka;
 pub mod limits;
 pub mod ndjson;
 mod numbered;
@@ -137,16 +138,22 @@ pub static DOORS: &[DoorSpec] = &[
         about: "Graylog's GELF over TCP or TLS",
         bind: |config, tls, intake| gelf_tcp::bind(&config.gelf_tcp, tls, intake),
     },
+    DoorSpec {
+        name: "kafka",
+        about: "topics of Kafka, which are read, each record once",
+        bind: |config, _, intake| Ok(kafka::bind(&config.kafka, intake)),
+    },
 ];
 
 /// What reads bytes of a protocol before anything is journaled.
-pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 8] = [
+pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 9] = [
     ("relp_frames", relp_frames::fuzz),
     ("client_certificate", tls::fuzz_certificate),
     ("sample_offers", sample_offers::fuzz),
     ("snmp_datagram", canh_snmp::fuzz_datagram),
     ("mib_module", canh_snmp::fuzz_mib),
     ("forward_message", forward::fuzz),
+    ("kafka_answer", canh_kafka::fuzz),
     ("gelf_chunks", gelf_chunks::fuzz),
     ("journal_entries", journal_entries::fuzz),
 ];
@@ -154,8 +161,8 @@ pub(crate) const FUZZ_TARGETS: [(&str, fn(&[u8])); 8] = [
 /// A door with its address taken, which nobody serves yet.
 pub struct BoundDoor {
     pub name: &'static str,
-    /// The address in use; it has the real port if the configuration says port 0.
-    pub address: SocketAddr,
+    /// The address in use; it has the real port if the configuration says port 0. None for a door that fetches.
+    pub address: Option<SocketAddr>,
     /// Whether it speaks TLS.
     pub tls: bool,
     serve: Box<dyn FnOnce(CancellationToken) -> BoxFuture<()> + Send>,
@@ -170,11 +177,19 @@ impl BoundDoor {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self { name, address, tls: false, serve: Box::new(move |stop| Box::pin(serve(stop))) }
+        Self { name, address: Some(address), tls: false, serve: Box::new(move |stop| Box::pin(serve(stop))) }
     }
 
     fn secured(self, tls: bool) -> Self {
         Self { tls, ..self }
+    }
+
+    /// A door that nobody connects to.
+    fn without_address<F>(name: &'static str, serve: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self { name, address: None, tls: false, serve: Box::new(move |stop| Box::pin(serve(stop))) }
     }
 
     /// Serves until `stop` fires, then finishes what was received.

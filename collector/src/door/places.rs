@@ -126,7 +126,7 @@ impl Drop for Place {
 }
 
 /// A machine commonly has a whole /64 network of IPv6 addresses to itself, so that counts as one.
-fn counted_as(peer: IpAddr) -> IpAddr {
+pub(super) fn counted_as(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

@@ -11,7 +11,7 @@ mod tests;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use canh_schema::Timestamp;
+use canh_schema::{Missing, Timestamp};
 /// The number that an agent gave a batch.
 pub use canh_wire::BatchNumber as AgentBatch;
 use compact_str::{CompactString, ToCompactString, format_compact};
@@ -29,7 +29,7 @@ pub struct Envelope {
     pub sender: Option<CompactString>,
     /// When the door had the whole batch.
     pub received: Timestamp,
-    /// Set when one of our agents numbered the batch.
+    /// Set when one of our agents numbered the batch, or when its records have numbers where they are read.
     pub agent: Option<AgentBatch>,
     /// Format that the sender or the configuration names; `None` leaves it to the decoder.
     pub format: Option<CompactString>,
@@ -40,6 +40,16 @@ pub struct Envelope {
     pub framing: Framing,
     pub payload: Bytes,
 }
+
+/// Label of a batch that an agent sent beside its numbered ones: the agent's id. It is the field's name, so events have it.
+pub(crate) const AGENT_LABEL: &str = "agent.id";
+
+/// Labels of batches of Kafka: where the records are from, and which of them are gone.
+pub(crate) const TOPIC: &str = "kafka.topic";
+pub(crate) const PARTITION: &str = "kafka.partition";
+pub(crate) const MISSING_FIRST: &str = "kafka.missing.first";
+pub(crate) const MISSING_LAST: &str = "kafka.missing.last";
+pub(crate) const MISSING_REASON: &str = "kafka.missing.reason";
 
 /// Names with their values, few and short.
 pub type Labels = Vec<(CompactString, CompactString)>;
@@ -83,10 +93,12 @@ pub enum Door {
     JournaldUpload = 55,
     /// The forward protocol of Fluentd and Fluent Bit.
     Forward = 56,
+    /// Topics of Kafka, which are read.
+    Kafka = 57,
 }
 
 impl Door {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::OtlpGrpc,
         Self::OtlpHttp,
         Self::Ndjson,
@@ -109,6 +121,7 @@ impl Door {
         Self::PrometheusWrite,
         Self::JournaldUpload,
         Self::Forward,
+        Self::Kafka,
     ];
 
     /// The name in configuration, metrics and `canh.source`.
@@ -136,6 +149,7 @@ impl Door {
             Self::PrometheusWrite => "prometheus_write",
             Self::JournaldUpload => "journald_upload",
             Self::Forward => "forward",
+            Self::Kafka => "kafka",
         }
     }
 
@@ -172,12 +186,14 @@ pub enum Framing {
     JournalExport = 52,
     /// A list as in [`Framing::Records`] of events of the forward protocol, each a tag, a time and a record in MessagePack.
     Fluent = 53,
+    /// A list as in [`Framing::Records`] of records of one partition of Kafka.
+    Kafka = 54,
     /// One protobuf `ExportTraceServiceRequest`.
     OtlpTraces = 60,
 }
 
 impl Framing {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OtlpLogs,
         Self::OtlpMetrics,
         Self::Lines,
@@ -190,6 +206,7 @@ impl Framing {
         Self::PrometheusWrite,
         Self::JournalExport,
         Self::Fluent,
+        Self::Kafka,
         Self::OtlpTraces,
     ];
 
@@ -236,6 +253,28 @@ impl Envelope {
         }
     }
 
+    /// The number that one of our agents gave the batch. Where records are read from has numbers too, and is no agent.
+    pub fn of_agent(&self) -> Option<&AgentBatch> {
+        self.agent.as_ref().filter(|_| self.door != Door::Kafka)
+    }
+
+    /// Offsets that this batch stands for, though nothing of them could be read.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        let label = |name| self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        if self.door != Door::Kafka {
+            return None;
+        }
+        let [first, last] = [label(MISSING_FIRST)?.parse().ok()?, label(MISSING_LAST)?.parse().ok()?];
+        let place = format_compact!("{}/{}", label(TOPIC).unwrap_or_default(), label(PARTITION).unwrap_or_default());
+        Some(Missing {
+            source: self.source(None),
+            place,
+            reason: label(MISSING_REASON).unwrap_or_default().into(),
+            first,
+            last,
+        })
+    }
+
     /// The records of the payload, in the order received. Empty lines are left out; the records of an OTLP message
     /// or of HEC are for their decoders, here they are one record. Never fails: what does not fit its framing is one record.
     pub fn records(&self) -> Records {
@@ -243,12 +282,17 @@ impl Envelope {
     }
 
     /// What `canh.source` is for a record that came from `peer`: the agent's id, or the door and the name that the sender
-    /// has proven, or else its address.
+    /// has proven, or else its address. Files that an agent sent to be scanned are the agent's too, though they have no number.
     pub fn source(&self, peer: Option<IpAddr>) -> CompactString {
-        if let (None, Some(name)) = (&self.agent, &self.sender) {
+        if let (Door::Samples, Some((_, agent))) = (self.door, self.labels.iter().find(|(name, _)| name == AGENT_LABEL))
+        {
+            return agent.clone();
+        }
+        let agent = self.of_agent();
+        if let (None, Some(name)) = (agent, &self.sender) {
             return format_compact!("{}:{name}", self.door.name());
         }
-        match (&self.agent, peer) {
+        match (agent, peer) {
             (Some(batch), _) => batch.agent.to_compact_string(),
             (None, Some(address)) => format_compact!("{}:{address}", self.door.name()),
             (None, None) => CompactString::const_new(self.door.name()),

@@ -44,9 +44,12 @@ impl Iterator for Records {
             | Framing::HecEvents
             | Framing::PrometheusWrite => self.whole(Cut::Whole),
             Framing::Lines | Framing::NdJson | Framing::ElasticBulk => self.line(),
-            Framing::Records | Framing::Flows | Framing::Snmp | Framing::JournalExport | Framing::Fluent => {
-                self.listed()
-            }
+            Framing::Records
+            | Framing::Flows
+            | Framing::Snmp
+            | Framing::JournalExport
+            | Framing::Fluent
+            | Framing::Kafka => self.listed(),
         }
     }
 }

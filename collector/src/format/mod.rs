@@ -42,6 +42,7 @@ pub(crate) mod elastic_bulk;
 pub(crate) mod flow_datagrams;
 pub(crate) mod fluent;
 pub(crate) mod journal_export;
+pub(crate) mod kafka;
 pub(crate) mod msgpack;
 pub(crate) mod otlp;
 pub(crate) mod prometheus;

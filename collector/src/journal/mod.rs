@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use canh_schema::{ByteSize, Position};
+use canh_schema::{AgentId, ByteSize, Position};
 use canh_spool::{Reader, Spool, SpoolConfig, SpoolError, SpoolHandle};
 use parking_lot::{Condvar, Mutex};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::envelope::{Envelope, EnvelopeError};
+pub(crate) use seen::PLACE_PREFIX;
 use seen::Seen;
 use writer::{Append, Request, Writer};
 
@@ -330,6 +331,14 @@ impl Journal {
         queue.send(Request::Append(append)).await.map_err(|_| JournalError::Closed)?;
         drop(queue);
         answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// The highest sequence number that is durable of a spool; `None` if there is none, or the journal is closed.
+    pub(crate) async fn numbered(&self, agent: AgentId, spool: u64) -> Option<u64> {
+        let queue = self.queue.lock().clone()?;
+        let (reply, answer) = oneshot::channel();
+        queue.send(Request::Numbered { agent, spool, reply }).await.ok()?;
+        answer.await.ok()?
     }
 
     /// Random number that the journal was created with. Part of the id of every batch that has no number of its own.

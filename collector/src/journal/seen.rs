@@ -26,6 +26,14 @@ const ENTRY_LEN: usize = AgentId::LEN + 8 + 8 + 8 + WORDS * 8;
 
 type Key = (AgentId, u64);
 
+/// How the id begins that stands for a place from which records are read. How far that was is known here alone, so it is not
+/// forgotten for those who send a few batches once, unless there are very many.
+pub(crate) const PLACE_PREFIX: [u8; 4] = *b"read";
+
+fn is_place((agent, _): &Key) -> bool {
+    agent.as_bytes().starts_with(&PLACE_PREFIX)
+}
+
 /// The batches taken so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -85,6 +93,11 @@ impl Seen {
         self.spools.get(&(batch.agent, batch.spool)).is_some_and(|window| window.has(batch.sequence))
     }
 
+    /// The highest number taken of a spool.
+    pub(super) fn highest(&self, agent: AgentId, spool: u64) -> Option<u64> {
+        self.spools.get(&(agent, spool)).map(|window| window.highest)
+    }
+
     /// Marks a batch as taken, until [`Seen::roll_back`] takes it back or [`Seen::commit`] makes it final.
     pub(super) fn add(&mut self, batch: &AgentBatch, received: Timestamp) {
         let key = (batch.agent, batch.spool);
@@ -99,7 +112,11 @@ impl Seen {
         self.undo.clear();
         if self.spools.len() > SPOOLS_MAX {
             // A sixteenth at once, so that the search for the quiet ones is rare.
-            let mut quiet: Vec<(Timestamp, Key)> = self.spools.iter().map(|(key, spool)| (spool.last, *key)).collect();
+            let may_go = |(key, spool): (&Key, &Window)| (!is_place(key)).then_some((spool.last, *key));
+            let mut quiet: Vec<(Timestamp, Key)> = self.spools.iter().filter_map(may_go).collect();
+            if quiet.len() < SPOOLS_MAX / 2 {
+                quiet = self.spools.iter().map(|(key, spool)| (spool.last, *key)).collect();
+            }
             let surplus = self.spools.len() - SPOOLS_MAX + SPOOLS_MAX / 16;
             let last = quiet.len() - 1;
             quiet.select_nth_unstable(surplus.min(last));
@@ -251,6 +268,24 @@ mod tests {
         assert!(Seen::load(&path, 9).is_none());
         fs::write(&path, b"short").unwrap();
         assert!(Seen::load(&path, 9).is_none());
+    }
+
+    #[test]
+    fn how_far_something_was_read_is_not_forgotten() {
+        let mut seen = Seen::default();
+        let mut id = [7; 16];
+        id[..4].copy_from_slice(&PLACE_PREFIX);
+        let place = AgentBatch { agent: AgentId::from_bytes(id), spool: 1, sequence: 42 };
+        assert_eq!(seen.highest(place.agent, 1), None);
+        seen.add(&AgentBatch { sequence: 0, ..place }, Timestamp::from_secs(-2));
+        assert_eq!(seen.highest(place.agent, 1), Some(0), "nothing was read yet, and that is known");
+        seen.add(&place, Timestamp::from_secs(-1));
+        for spool in 0..=SPOOLS_MAX as u64 {
+            seen.add(&AgentBatch { spool, ..batch(1, 1) }, Timestamp::from_secs(spool as i64));
+        }
+        seen.commit();
+        assert!(seen.spools.len() <= SPOOLS_MAX);
+        assert_eq!(seen.highest(place.agent, 1), Some(42));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use canh_schema::{Position, Timestamp};
+use canh_schema::{AgentId, Position, Timestamp};
 use canh_spool::{Spool, SpoolError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info, warn};
@@ -34,6 +34,12 @@ struct Waiting {
 /// What the writer is asked to do.
 pub(super) enum Request {
     Append(Append),
+    /// The highest number of a spool.
+    Numbered {
+        agent: AgentId,
+        spool: u64,
+        reply: oneshot::Sender<Option<u64>>,
+    },
     /// Look at what is to be released.
     Wake,
 }
@@ -83,9 +89,16 @@ impl Writer {
             let mut bytes = 0;
             let mut next = Some(first);
             while let Some(request) = next {
-                if let Request::Append(append) = request {
-                    bytes += append.len();
-                    group.push(append);
+                match request {
+                    Request::Append(append) => {
+                        bytes += append.len();
+                        group.push(append);
+                    }
+                    // Whoever asks has nothing under way of that spool, so the present group does not matter.
+                    Request::Numbered { agent, spool, reply } => {
+                        let _ = reply.send(self.seen.highest(agent, spool));
+                    }
+                    Request::Wake => (),
                 }
                 let full = bytes >= GROUP_BYTES_MAX || group.len() >= GROUP_LEN_MAX;
                 next = if full { None } else { queue.try_recv().ok() };

@@ -81,6 +81,9 @@ fn about(event: &mut Event, record: &Record<'_>, said: &Notification) {
     if !record.engine.is_empty() {
         put("snmp.engine.id", Value::Text(hex(record.engine, "")));
     }
+    if !record.context_engine.is_empty() {
+        put("snmp.context.engine.id", Value::Text(hex(record.context_engine, "")));
+    }
     if !record.context.is_empty() {
         put("snmp.context", String::from_utf8_lossy(record.context).into_owned().into());
     }

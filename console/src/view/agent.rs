@@ -54,6 +54,8 @@ pub(crate) enum AgentKind {
     Gelf,
     /// The forward protocol of Fluentd and Fluent Bit.
     Fluent,
+    /// A topic of Kafka.
+    Kafka,
     /// Files read by the server itself.
     File,
 }
@@ -86,6 +88,7 @@ impl AgentView {
                 SourceKind::Snmp => AgentKind::Snmp,
                 SourceKind::Gelf => AgentKind::Gelf,
                 SourceKind::Fluent => AgentKind::Fluent,
+                SourceKind::Kafka => AgentKind::Kafka,
                 SourceKind::File => AgentKind::File,
             },
             host: record.host.map(Into::into),

@@ -100,6 +100,8 @@ pub(crate) enum LedgerGapKind {
     Dropped,
     /// Messages that the sender numbered and that did not come. An estimate.
     Sequence,
+    /// Offsets of Kafka that were gone before they were read.
+    Offsets,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -211,6 +213,7 @@ impl LedgerGapView {
                 GapKind::Store => LedgerGapKind::Store,
                 GapKind::Dropped => LedgerGapKind::Dropped,
                 GapKind::Sequence => LedgerGapKind::Sequence,
+                GapKind::Offsets => LedgerGapKind::Offsets,
             },
             reason: gap.reason.into(),
             spool: gap.spool.into(),

@@ -112,6 +112,9 @@ impl Book {
             if !batch.readable {
                 self.gaps.journal(batch.position, batch.position, now);
             }
+            if let Some(gone) = &batch.missing {
+                self.gaps.offsets(gone, now);
+            }
             self.marks.journaled = batch.position;
         }
         let Some(first) = batch.events.first().filter(|_| !canary::is_canary(batch)) else { return };

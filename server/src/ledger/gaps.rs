@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use canh_schema::{BatchNumber, Position, Timestamp};
+use canh_schema::{BatchNumber, Missing, Position, Timestamp};
 use canh_store::state::{GapKind, LedgerGap, LedgerSpool, LedgerUpdate, OPEN_GAPS_MAX, hour_of};
 use compact_str::{CompactString, format_compact};
 use lru::LruCache;
@@ -153,6 +153,13 @@ impl Gaps {
         let reason = if found > expected { "doubled" } else { "" };
         let gap = self.gap(GapKind::Store, &CompactString::const_new(STORE), range, expected.abs_diff(found), now);
         self.put(LedgerGap { reason: reason.into(), ..gap });
+    }
+
+    /// Records were gone where they are read from.
+    pub(super) fn offsets(&mut self, gone: &Missing, now: Timestamp) {
+        let missing = gone.last.saturating_sub(gone.first).saturating_add(1).unsigned_abs();
+        let gap = self.gap(GapKind::Offsets, &gone.source, (gone.first, gone.last), missing, now);
+        self.put(LedgerGap { spool: gone.place.clone(), reason: gone.reason.clone(), ..gap });
     }
 
     /// Records were lost at about `now`. Losses of the same kind in the same hour are one.

@@ -71,6 +71,9 @@ fn message(gap: &LedgerGap, first: &str, last: &str) -> String {
         }
         GapKind::Store => format!("the store lacks {missing} events of journal records {first} to {last}"),
         GapKind::Dropped => format!("{missing} records of {source} were dropped ({reason}), {between}"),
+        GapKind::Offsets => format!(
+            "{missing} offsets of {spool} ({source}) were gone before they were read ({reason}): {first} to {last}"
+        ),
         GapKind::Sequence => format!("about {missing} messages of {source} did not arrive, {between}"),
     }
 }
@@ -122,6 +125,8 @@ mod tests {
         let times = "from 1970-01-01T00:00:01Z to 1970-01-01T00:00:02Z";
         let dropped = format!("3 records of flow:192.0.2.1 were dropped (journal_full), {times}");
         check(GapKind::Dropped, "journal_full", second, 2 * second, &dropped);
+        let gone = "3 offsets of 00ff (flow:192.0.2.1) were gone before they were read (deleted): 4 to 6";
+        check(GapKind::Offsets, "deleted", 4, 6, gone);
         let at = "about 3 messages of flow:192.0.2.1 did not arrive, at 1970-01-01T00:00:01Z";
         check(GapKind::Sequence, "", second, second, at);
     }

@@ -2,7 +2,9 @@
 
 use canh_collector::{DropReason, Note, Noted};
 use canh_schema::TimeRange;
-use canh_schema::{AgentId, BatchId, BatchNumber, Event, EventBatch, EventClass, EventId, Position, Timestamp, field};
+use canh_schema::{
+    AgentId, BatchId, BatchNumber, Event, EventBatch, EventClass, EventId, Missing, Position, Timestamp, field,
+};
 use canh_store::state::{GapKind, LedgerGap, LedgerQuery, MemoryState, StateStore, StoreMark};
 use proptest::prelude::*;
 
@@ -136,6 +138,27 @@ fn records_of_the_journal_that_cannot_be_read_are_told() {
     shown.show(&EventBatch::unreadable(Position::new(6)), 0);
     let due: Vec<_> = shown.book.gaps.due(at(6)).iter().map(short).collect();
     assert_eq!(due, [(GapKind::Journal, 2, 4, 3, false), (GapKind::Journal, 6, 6, 1, false)]);
+}
+
+#[test]
+fn offsets_that_were_gone_are_told_once() {
+    let gone = Missing {
+        source: "kafka:prod/logs".into(),
+        place: "logs/3".into(),
+        reason: "deleted".into(),
+        first: 40,
+        last: 69,
+    };
+    let mark = EventBatch { missing: Some(gone), ..EventBatch::new(Position::new(1), Vec::new()) };
+    let mut shown = fresh();
+    shown.show(&mark, 0);
+    shown.show(&batch(2, 0, &[("a", 1)]), 0);
+    shown.show(&mark, 0); // read again after a restart
+    let due = shown.book.gaps.due(at(6));
+    assert_eq!(due.iter().map(short).collect::<Vec<_>>(), [(GapKind::Offsets, 40, 69, 30, false)]);
+    assert_eq!((due[0].spool.as_str(), due[0].reason.as_str()), ("logs/3", "deleted"));
+    shown.book.gaps.told(due[0].id, at(7));
+    assert!(shown.book.gaps.due(at(60)).is_empty());
 }
 
 /// The store had `before` events at position 1, and has `after` at position 3; batches 2 and 3 have three events.

@@ -12,6 +12,7 @@ mod foreign_doors;
 mod full_disk;
 mod import;
 mod indicators;
+mod kafka_door;
 mod ledger;
 mod memory;
 mod real_data;

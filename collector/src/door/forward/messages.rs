@@ -40,6 +40,11 @@ impl From<Unread> for BadMessage {
     }
 }
 
+/// Whether a message may have to be unpacked. A guess that is right for all that are.
+pub(super) fn is_packed(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"compressed").is_some()
+}
+
 impl<'a> Message<'a> {
     /// Reads a whole value. `None` if it says nothing: some senders let hear that they are there.
     pub(super) fn read(bytes: &'a [u8], len_max: usize) -> Result<Option<Self>, BadMessage> {

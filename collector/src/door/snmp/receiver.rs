@@ -140,6 +140,11 @@ impl Receiver {
         self.gather.push(&taken.record, peer.ip(), Cut::Whole, inform);
     }
 
+    fn report(&self, peer: SocketAddr, report: &[u8]) {
+        self.intake.metrics.snmp_reports.with_label_values(&["sent"]).inc();
+        self.answers.send(peer, report);
+    }
+
     fn refuse(&self, peer: SocketAddr, refused: Refused) {
         let (reason, text) = match refused {
             Refused::Malformed => (DropReason::BadFrame, "it is no SNMP message"),
@@ -160,15 +165,19 @@ impl Receiver {
 impl Datagrams for Receiver {
     fn datagram(&mut self, datagram: &[u8], peer: SocketAddr, _cut: Cut) {
         let now = i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX);
-        match self.engine.judge(datagram, now) {
+        match self.engine.judge(datagram, peer.ip(), now) {
             Verdict::Take(taken) => self.take(taken, peer),
-            Verdict::Report(report) => self.answers.send(peer, &report),
+            Verdict::Report(report) => self.report(peer, &report),
             Verdict::Refuse(refused, report) => {
                 self.refuse(peer, refused);
                 if let Some(report) = report {
-                    self.answers.send(peer, &report);
+                    self.report(peer, &report);
                 }
             }
+        }
+        let held_back = self.engine.take_held_back();
+        if held_back > 0 {
+            self.intake.metrics.snmp_reports.with_label_values(&["held_back"]).inc_by(held_back);
         }
     }
 

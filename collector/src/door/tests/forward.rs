@@ -133,3 +133,69 @@ async fn a_shared_key_and_users() {
     assert_eq!(bench.dropped("forward", DropReason::Unauthenticated), 3);
     assert_eq!(bench.finish().await.len(), 1, "somebody without the key was believed");
 }
+
+/// `["app", [[7, {"log": text}], …]]`, which nobody sends again.
+fn many(events: u16, text_len: u16) -> Vec<u8> {
+    let text = vec![b'x'; usize::from(text_len)];
+    let event = [b"\x92\x07\x81\xa3log\xda".as_slice(), &text_len.to_be_bytes(), &text].concat();
+    [b"\x92\xa3app\xdc".as_slice(), &events.to_be_bytes(), &event.repeat(usize::from(events))].concat()
+}
+
+fn all_dropped(bench: &Bench) -> u64 {
+    DropReason::ALL.iter().map(|reason| bench.dropped("forward", *reason)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_journal_does_not_take_is_counted_whole() {
+    let check = async |sent: Vec<u8>, expected: u64| {
+        let bench = bench_forward(|_| ());
+        bench.fill().await;
+        let tried = bench.counted("canh_journal_errors_total", &[]);
+        let mut stream = TcpStream::connect(bench.address("forward")).await.unwrap();
+        stream.write_all(&sent).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while bench.counted("canh_journal_errors_total", &[]) == tried {
+            assert!(Instant::now() < deadline, "nothing is journaled");
+            tokio::task::yield_now().await;
+        }
+        let drops = bench.drops.clone();
+        bench.finish().await;
+        let all: u64 = DropReason::ALL.iter().map(|reason| drops.get("forward", *reason)).sum();
+        assert_eq!(all, expected);
+    };
+    // The message is longer than a batch: what of it has not been tried is lost as well.
+    check(many(40, 10_000), 40).await;
+    // What has an acknowledgement comes again; the last one broke off.
+    check([many(4, 5_000), many(3, 10), message("again", "c1"), many(2, 10)[..9].to_vec()].concat(), 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_not_finished_is_counted() {
+    let bench = bench_forward(|config| {
+        config.forward.message_timeout = Duration::from_secs(1);
+        config.forward.unfinished_max = ByteSize::kib(400);
+    });
+    // A byte now and then does not make the time longer.
+    let mut slow = TcpStream::connect(bench.address("forward")).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    for byte in many(1, 200).into_iter().cycle().take(300) {
+        if slow.write_all(&[byte]).await.is_err() || bench.dropped("forward", DropReason::Incomplete) > 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it is still open");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(all_dropped(&bench), 1);
+    // One address may take a quarter of the memory beside what is free for each.
+    let mut large = TcpStream::connect(bench.address("forward")).await.unwrap();
+    let _ = large.write_all(&many(40, 10_000)[..300_000]).await;
+    let _ = tokio::time::timeout(PATIENCE, large.read_to_end(&mut Vec::new())).await.expect("not closed");
+    assert_eq!((bench.dropped("forward", DropReason::QueueFull), all_dropped(&bench)), (1, 2));
+    // And what has begun when the server stops.
+    let mut last = TcpStream::connect(bench.address("forward")).await.unwrap();
+    last.write_all(&[message("whole", "c1"), message("begun", "c2")[..9].to_vec()].concat()).await.unwrap();
+    assert_eq!(read(&mut last, 8).await, b"\x81\xa3ack\xa2c1");
+    let drops = bench.drops.clone();
+    assert_eq!(bench.finish().await.len(), 1);
+    assert_eq!(drops.get("forward", DropReason::Incomplete), 2);
+}

@@ -5,6 +5,8 @@ mod foreign;
 mod forward;
 mod grpc;
 mod http;
+mod kafka;
+mod kafka_mock;
 mod real;
 mod relp;
 mod samples;
@@ -167,6 +169,24 @@ impl Bench {
 
     fn dropped(&self, door: &str, reason: DropReason) -> u64 {
         self.drops.get(door, reason)
+    }
+
+    /// Requests or records that were refused, so that their sender still has them.
+    fn refused(&self, door: &str, reason: &str) -> u64 {
+        self.counted("canh_door_refused_total", &[("door", door), ("reason", reason)])
+    }
+
+    /// A counter with these labels.
+    fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let has = |metric: &&prometheus::proto::Metric| {
+            labels.iter().all(|(name, value)| {
+                metric.get_label().iter().any(|pair| pair.name() == *name && pair.value() == *value)
+            })
+        };
+        let metrics = family.map(|family| family.get_metric()).unwrap_or_default();
+        metrics.iter().filter(has).map(|metric| metric.get_counter().get_value() as u64).sum()
     }
 
     /// Connections of the door that were closed for a limit, by reason.

@@ -114,6 +114,15 @@ async fn what_is_known_is_journaled_and_the_rest_is_wanted() {
     assert_eq!(envelopes.len(), 1);
     let first = &envelopes[0];
     assert_eq!((first.door, first.host.as_deref(), first.peer), (Door::Samples, Some("web01"), localhost()));
+    // The ledger counts them under the agent, as what it sends with numbers.
+    assert_eq!(first.source(first.peer), agent);
+    let decoded = crate::decode(first, Position::new(1), 1, &crate::DecodeSettings::default());
+    let texts = |field| {
+        decoded.events.iter().map(move |event| event.get(field).and_then(|value| value.as_str().map(str::to_owned)))
+    };
+    for field in [canh_schema::field::CANH_SOURCE, canh_schema::field::AGENT_ID] {
+        assert!(texts(field).all(|text| text.as_deref() == Some(agent)), "{:?}", decoded.events);
+    }
     let lines = ["/a.php|web01|www-data|0644", "/c.php|web02||"];
     assert_eq!(shown(first), lines.map(|line| format!("{{\"_product\":\"canh\",\"n\":\"{line}\"}}")));
 }

@@ -1,5 +1,8 @@
 //! GELF, Prometheus' remote write and systemd's journal over HTTP, byte by byte.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::http::{check_answer, post, post_as};
 use super::*;
 use crate::envelope::{Door, Framing};
@@ -75,6 +78,53 @@ async fn entries_of_the_journal() {
     let events = crate::decode(&envelopes[0], canh_schema::Position::new(1), 1, &settings).events;
     let texts: Vec<_> = events.iter().map(|event| event.lookup("message").and_then(|text| text.as_str())).collect();
     assert_eq!(texts, [Some("a"), Some("b\nc")]);
+}
+
+/// An upload that has sent its head and one entry, and does not end.
+async fn begin_upload(bench: &Bench) -> TcpStream {
+    let mut stream = TcpStream::connect(bench.address("http")).await.unwrap();
+    let head = format!(
+        "POST {UPLOAD} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\ntransfer-encoding: chunked\r\n\
+         expect: 100-continue\r\n{EXPORT}\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The body is asked for once the upload has its place.
+    let mut answer = [0; 25];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("no answer").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"b\r\nMESSAGE=a\n\n\r\n").await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_take_no_places_of_others_and_have_to_go_on() {
+    let mut config = CollectorConfig::default();
+    config.http.requests_max = std::num::NonZeroUsize::MIN;
+    config.journald_upload.uploads_max = std::num::NonZeroUsize::MIN;
+    config.journald_upload.idle_timeout = Duration::from_secs(2);
+    let bench = bench_with(config, JournalConfig::default());
+    let mut upload = begin_upload(&bench).await;
+    let deadline = Instant::now() + PATIENCE;
+    let refused = post(&bench, UPLOAD, EXPORT, b"MESSAGE=b\n\n").await;
+    check_answer(&refused, 503, &["retry-after", "too many uploads"]);
+    assert_eq!(bench.refused("journald_upload", "busy"), 1);
+    let message = br#"{"version":"1.1","host":"a","short_message":"b"}"#;
+    check_answer(&post(&bench, GELF, "", message).await, 202, &[]);
+    // A byte now and then is no entry.
+    let mut answer = Vec::new();
+    loop {
+        let _ = upload.write_all(b"1\r\nM\r\n").await;
+        match tokio::time::timeout(Duration::from_millis(200), upload.read_buf(&mut answer)).await {
+            Ok(Ok(_)) => break,
+            Ok(Err(error)) => panic!("{error}"),
+            Err(_) => assert!(Instant::now() < deadline, "the upload is not ended"),
+        }
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    check_answer(&post(&bench, UPLOAD, EXPORT, b"MESSAGE=c\n\n").await, 202, &["1 entries"]);
+    let records: Vec<_> =
+        bench.finish().await.iter().filter(|one| one.door == Door::JournaldUpload).flat_map(shown).collect();
+    assert!(records.iter().any(|record| record.contains("MESSAGE=a")), "what was whole is lost: {records:?}");
 }
 
 fn base64_of(text: &str) -> String {

@@ -477,7 +477,7 @@ export interface components {
             reason: string;
         };
         /** @enum {string} */
-        AgentKind: "agent" | "otlp" | "syslog" | "http" | "flow" | "snmp" | "gelf" | "fluent" | "file";
+        AgentKind: "agent" | "otlp" | "syslog" | "http" | "flow" | "snmp" | "gelf" | "fluent" | "kafka" | "file";
         /** @description Agents and other senders, those heard of most recently first. */
         AgentList: {
             items: components["schemas"]["AgentView"][];
@@ -975,7 +975,7 @@ export interface components {
             records: number;
         };
         /** @enum {string} */
-        LedgerGapKind: "batches" | "journal" | "store" | "dropped" | "sequence";
+        LedgerGapKind: "batches" | "journal" | "store" | "dropped" | "sequence" | "offsets";
         LedgerGapView: {
             /** @description The first that is missing: a number, or a time for `dropped` and `sequence`. */
             first: string;

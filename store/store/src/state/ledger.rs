@@ -117,10 +117,13 @@ pub enum GapKind {
     /// Messages that the sender numbered and that did not come, between two times in nanoseconds. An estimate: some may
     /// only be late.
     Sequence,
+    /// Offsets of a partition of Kafka that were gone before they were read. How many of them were records nobody knows.
+    Offsets,
 }
 
 impl GapKind {
-    pub const ALL: [Self; 5] = [Self::Batches, Self::Journal, Self::Store, Self::Dropped, Self::Sequence];
+    pub const ALL: [Self; 6] =
+        [Self::Batches, Self::Journal, Self::Store, Self::Dropped, Self::Sequence, Self::Offsets];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -129,6 +132,7 @@ impl GapKind {
             Self::Store => "store",
             Self::Dropped => "dropped",
             Self::Sequence => "sequence",
+            Self::Offsets => "offsets",
         }
     }
 
@@ -149,9 +153,9 @@ pub struct LedgerGap {
     pub id: u64,
     pub source: CompactString,
     pub kind: GapKind,
-    /// The agent's spool for [`GapKind::Batches`]; else empty.
+    /// The agent's spool for [`GapKind::Batches`], topic and partition for [`GapKind::Offsets`]; else empty.
     pub spool: CompactString,
-    /// Why, for [`GapKind::Dropped`]; else empty.
+    /// Why, for [`GapKind::Dropped`] and [`GapKind::Offsets`]; else empty.
     pub reason: CompactString,
     pub first: i64,
     pub last: i64,

@@ -19,12 +19,14 @@ pub enum SourceKind {
     Gelf,
     /// The forward protocol of Fluentd and Fluent Bit.
     Fluent,
+    /// A topic of Kafka.
+    Kafka,
     /// Files that the server reads itself.
     File,
 }
 
 impl SourceKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Agent,
         Self::Otlp,
         Self::Syslog,
@@ -33,6 +35,7 @@ impl SourceKind {
         Self::Snmp,
         Self::Gelf,
         Self::Fluent,
+        Self::Kafka,
         Self::File,
     ];
 
@@ -46,6 +49,7 @@ impl SourceKind {
             Self::Snmp => "snmp",
             Self::Gelf => "gelf",
             Self::Fluent => "fluent",
+            Self::Kafka => "kafka",
             Self::File => "file",
         }
     }

@@ -35,7 +35,7 @@ function GapItem({ gap }: { gap: Gap }) {
       <span className={styles.gapText} title={visibleText(gap.source)}>
         <strong>{visibleText(gap.host ?? gap.source)}</strong>{' '}
         {t(`deliveries.gap.${kind}`, { text: reader.count(gap.missing), count: gap.missing })}
-        {gap.reason && kind === 'dropped' && <code className={styles.code}>{visibleText(gap.reason)}</code>}
+        {gap.reason && (kind === 'dropped' || kind === 'offsets') && <code className={styles.code}>{visibleText(gap.reason)}</code>}
       </span>
       <span className={styles.small}>
         {healed ? <>{t('deliveries.healed')} </> : null}
@@ -44,7 +44,7 @@ function GapItem({ gap }: { gap: Gap }) {
       <span className={`${styles.small} ${styles.range} canh-num`}>
         {isTime ? <TimeText iso={gap.first} /> : gap.first}
         {gap.first !== gap.last && <> – {isTime ? <TimeText iso={gap.last} /> : gap.last}</>}
-        {gap.spool && <> · {t('deliveries.spool', { text: gap.spool })}</>}
+        {gap.spool && <> · {kind === 'offsets' ? visibleText(gap.spool) : t('deliveries.spool', { text: gap.spool })}</>}
       </span>
     </li>
   )
