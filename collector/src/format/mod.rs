@@ -135,6 +135,8 @@ pub struct Context<'a> {
     /// Path of the file that the record was read from.
     pub(crate) file: Option<&'a str>,
     pub(crate) envelope_keys: EnvelopeKeys,
+    /// How many records this one is inside of.
+    pub(crate) depth: u8,
 }
 
 /// Whether `_product`, `_service` and `_category` of a JSON object name its log source.
@@ -238,7 +240,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
 fn fuzz_format(format: &dyn Format, bytes: &[u8]) {
     let settings = DecodeSettings::default();
     let received = Timestamp::from_secs(1_793_000_000);
-    let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Read };
+    let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Read, depth: 0 };
     let text = String::from_utf8_lossy(bytes);
     let id = canh_schema::EventId::from_bytes([0; 16]);
     let mut event = Event::new(id, received, bytes::Bytes::new());
@@ -276,7 +278,8 @@ mod tests {
     fn a_sample_is_found_to_be_of_its_own_format() {
         let settings = DecodeSettings::default();
         let received = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").unwrap();
-        let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Plain };
+        let context =
+            Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Plain, depth: 0 };
         for format in FORMATS {
             for sample in format.samples() {
                 let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, bytes::Bytes::new());

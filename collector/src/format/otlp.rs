@@ -149,6 +149,11 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
         Some(value) => single(value).as_text().map(|text| Bytes::from(text.into_owned())).unwrap_or_default(),
         None => Bytes::new(),
     };
+    let secrets = &settings.secrets;
+    attrs.iter_mut().chain(&mut body_attrs).for_each(|(name, value)| secrets.mask_attribute(name, value));
+    let mut context = decoder.context();
+    context.file = file.as_deref();
+    let (body, has_doubtful) = decoder.without_secrets(body, &context, hint, format.as_deref());
     let raw = if body.is_empty() { Bytes::from(as_json(attrs.iter().chain(&body_attrs))) } else { body.clone() };
     let mut event = decoder.event(raw);
     let sent_at = [record.time_unix_nano, record.observed_time_unix_nano].into_iter().find(|nanos| *nanos > 0);
@@ -164,9 +169,10 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
         if cut.len() < text.len() {
             event.push_issue(IssueKind::Truncated, format_compact!("{} of {} bytes read", cut.len(), text.len()));
         }
-        let mut context = decoder.context();
-        context.file = file.as_deref();
         decode_named(cut, &context, hint, format.as_deref(), &mut event);
+        if has_doubtful {
+            secrets.mask_doubtful(&mut event);
+        }
     }
 
     // What the body itself says about host and time stands; attributes fill in the rest.
@@ -455,6 +461,7 @@ mod tests {
             settings: &settings,
             file: None,
             envelope_keys: super::super::EnvelopeKeys::Plain,
+            depth: 0,
         };
         let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, Bytes::new());
         assert_eq!(super::super::decode(&mut Text::new("user logged in"), &context, None, &mut event), "plain");

@@ -100,11 +100,20 @@ fn compiled(name: &str, mut definition: Definition) -> Result<Source, Wrong> {
         times.push((names, layouts.collect::<Result<Vec<_>, _>>()?));
     }
     let kinds = definition.kind.into_iter().map(|kind| kind_rules(kind, form)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(inner) = &definition.extract.inner
+        && kinds.iter().any(|kind| swallows(&kind.shape, inner, &recognition))
+    {
+        let reason = format!(
+            "`inner = \"{inner}\"` can be the whole line, which would be read again and again; leave out of it what the line begins with"
+        );
+        return Err(wrong("inner", reason));
+    }
     Ok(Source {
         name: name.into(),
         about: definition.about,
         zone,
         masks: definition.mask.iter().map(|text| regex(text)).collect::<Result<_, _>>()?,
+        hidden: definition.hide.into_iter().map(CompactString::from).collect(),
         absent: definition.absent.into_iter().map(CompactString::from).collect(),
         recognition,
         form,
@@ -217,6 +226,27 @@ fn template_regex(template: &str) -> Result<(String, Vec<Option<CompactString>>)
     }
     text.push_str(&regex::escape(rest));
     Ok((text, names))
+}
+
+/// Whether a kind gives the whole line out as the record inside of it. Asked with what the source is recognised by.
+fn swallows(shape: &Shape, inner: &str, recognition: &Recognition) -> bool {
+    match shape {
+        Shape::Any => false,
+        Shape::Columns(columns) => matches!(columns.as_slice(), [only] if only == inner),
+        Shape::Regex { regex, names } => {
+            let Some(at) = names.iter().position(|name| name.as_deref() == Some(inner)) else { return false };
+            let known = recognition.prefixes.iter().chain(&recognition.contains).map(CompactString::as_str);
+            let starts = recognition.prefixes.iter().map(CompactString::as_str).chain([""]);
+            let both = starts.flat_map(|start| recognition.contains.iter().map(move |word| format!("{start}{word}x")));
+            let probes =
+                known.map(|text| format!("{text}x")).chain(both).chain(["x".to_owned(), "x=1 y: z".to_owned()]);
+            let whole = |probe: String| {
+                let found = regex.captures(&probe).and_then(|groups| groups.get(at + 1));
+                found.is_some_and(|found| found.as_str().trim() == probe.trim())
+            };
+            probes.take(64).any(whole)
+        }
+    }
 }
 
 fn catalogue_field(name: &str) -> Result<FieldId, Wrong> {

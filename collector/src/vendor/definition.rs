@@ -15,6 +15,9 @@ pub(super) struct Definition {
     /// Regular expressions of what is not to be kept; the first group of each is replaced, or else the whole.
     #[serde(default)]
     pub(super) mask: Vec<String>,
+    /// Names of values that are not to be kept, for example cookies.
+    #[serde(default)]
+    pub(super) hide: Vec<String>,
     /// Texts that the source writes when it has nothing to say, besides nothing and `-`.
     #[serde(default)]
     pub(super) absent: Vec<String>,

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use aho_corasick::AhoCorasick;
-use canh_schema::Event;
+use canh_schema::{Event, Value, field};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
@@ -60,6 +60,8 @@ pub struct Vendors {
     programs: FxHashMap<CompactString, Vec<usize>>,
     products: FxHashMap<(Dialect, CompactString), Vec<(CompactString, usize)>>,
     json: Vec<usize>,
+    /// Those that have something of their own that is not to be kept.
+    masked: Vec<usize>,
     literals: Option<AhoCorasick>,
     /// Sources by the number of the literal.
     by_literal: Vec<Vec<usize>>,
@@ -114,6 +116,9 @@ impl Vendors {
             }
             if !known.json.is_empty() {
                 all.json.push(number);
+            }
+            if !source.masks.is_empty() {
+                all.masked.push(number);
             }
             // One that names programs is asked for their lines alone.
             // Where both are asked for, one of them is enough to find it, and a prefix may be short and frequent.
@@ -172,6 +177,21 @@ impl Vendors {
             }
         }
         false
+    }
+
+    /// Replaces what a source does not want to be kept in a record that may be of it and that it has not read.
+    pub(crate) fn mask_unread(&self, event: &mut Event, text: &str) {
+        for number in &self.masked {
+            let source = &self.sources[*number];
+            let dataset = event.get(field::EVENT_DATASET).and_then(Value::as_str);
+            if dataset == Some(source.name.as_str()) {
+                continue;
+            }
+            let program = event.get(field::PROCESS_NAME).and_then(Value::as_str);
+            if source.recognition.may_hold(program, text) {
+                source.mask(event);
+            }
+        }
     }
 
     /// Adds to a record of CEF or LEEF what a source knows of its product.
@@ -266,7 +286,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let settings = crate::DecodeSettings::default();
     let received = canh_schema::Timestamp::from_secs(1_793_000_000);
     let envelope_keys = crate::format::EnvelopeKeys::Plain;
-    let context = Context { received, settings: &settings, file: None, envelope_keys };
+    let context = Context { received, settings: &settings, file: None, envelope_keys, depth: 0 };
     for source in &OWN.sources {
         let id = canh_schema::EventId::from_bytes([0; 16]);
         let mut event = Event::new(id, received, bytes::Bytes::copy_from_slice(bytes));
@@ -322,8 +342,57 @@ mod tests {
             Some(9),
             "among the columns",
         );
+        wrong(
+            "[recognise]\nprefixes = ['x']\n[extract]\ninner = 'a'\n[[kind]]\nregex = '^(?P<a>.*)'",
+            Some(6),
+            "whole line",
+        );
+        wrong(
+            "[recognise]\nprefixes = ['x ']\n[extract]\ninner = 'a'\n[[kind]]\ntemplate = '{a}'",
+            Some(6),
+            "whole line",
+        );
         let error = compile::source("nodash", "p", HEAD).map(|_| ()).unwrap_err();
         assert!(error.reason.contains("vendor-product"), "{error}");
+    }
+
+    /// A directory with one source of this text, and what comes of a line.
+    fn read_with(name: &str, text: &str, line: &str) -> Event {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+        std::fs::write(dir.path().join(name).join("source.toml"), text).unwrap();
+        let vendors = Vendors::load(dir.path());
+        assert_eq!(vendors.problems(), []);
+        let settings = crate::DecodeSettings { vendors: Arc::new(vendors), ..crate::DecodeSettings::default() };
+        let received = canh_schema::Timestamp::from_secs(1_793_000_000);
+        let payload = bytes::Bytes::copy_from_slice(line.as_bytes());
+        let envelope = crate::Envelope::new(crate::Door::Import, received, crate::Framing::Lines, payload);
+        crate::decode(&envelope, canh_schema::Position::new(1), 1, &settings).events.remove(0)
+    }
+
+    #[test]
+    fn records_in_records_end() {
+        let text =
+            format!("{HEAD}[recognise]\nprefixes = ['x']\n[extract]\ninner = 'a'\n[[kind]]\nregex = '^x(?P<a>.*)'");
+        let event = read_with("a-b", &text, &format!("{}end", "x".repeat(50_000)));
+        assert!(event.issues.iter().any(|issue| issue.kind == canh_schema::IssueKind::TooDeep), "{:?}", event.issues);
+    }
+
+    #[test]
+    fn what_a_source_hides_is_hidden_in_lines_that_it_cannot_read() {
+        let text = format!(
+            "{HEAD}mask = ['code ([0-9]+)']\nhide = ['cookie']\n[recognise]\ncontains = [' ACME ']\n[[kind]]\ntemplate = '{{}} ACME {{event.}} code {{code#}} cookie {{cookie.}} end'"
+        );
+        for (line, hidden) in [
+            ("1 ACME in code 123456 cookie a=bcd end", "1 ACME in code *** cookie *** end"),
+            ("1 ACME in code 123456 cook", "1 ACME in code *** cook"),
+            ("1 ACME of another kind, code 123456", "1 ACME of another kind, code ***"),
+        ] {
+            let event = read_with("a-b", &text, line);
+            assert_eq!(event.raw, hidden.as_bytes(), "{line}");
+            assert_eq!(event.get(field::MESSAGE), Some(&Value::from(hidden)), "{line}");
+            assert!(event.attrs.iter().all(|(_, value)| value.as_str() != Some("123456")), "{line}");
+        }
     }
 
     #[test]
