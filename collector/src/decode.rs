@@ -16,7 +16,7 @@ use crate::format::{
     self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, fluent, journal_export,
     otlp, prometheus, snmp, splunk_hec,
 };
-use crate::secrets::Secrets;
+use crate::secrets::{Masked, Secrets};
 use crate::source::{project, slapd};
 use crate::vendor::Vendors;
 
@@ -82,6 +82,7 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
         Framing::ElasticBulk => elastic_bulk::decode(&mut decoder),
         Framing::HecEvents => splunk_hec::decode(&mut decoder, &envelope.payload),
     }
+    settings.vendors.join(&mut decoder.events);
     auditd::join(&mut decoder.events);
     slapd::join(&mut decoder.events);
     let bytes = envelope.payload.len() as u64;
@@ -138,6 +139,7 @@ impl<'a> Decoder<'a> {
                 _ => EnvelopeKeys::Plain,
             },
             depth: 0,
+            header: None,
         }
     }
 
@@ -202,7 +204,10 @@ impl<'a> Decoder<'a> {
         name: Option<&str>,
     ) -> (Bytes, bool) {
         let secrets = &self.settings.secrets;
-        let masked = secrets.mask(&raw);
+        let masked = match context.header {
+            Some(header) => Masked { text: header.without_secrets(secrets, &raw), has_doubtful: false },
+            None => secrets.mask(&raw),
+        };
         if (masked.text.is_some() || masked.has_doubtful) && secrets.keeps_any() {
             let mut event = self.event(raw.clone());
             let text = shown(&raw, &mut event);
@@ -283,6 +288,9 @@ pub(crate) fn decode_named(
     name: Option<&str>,
     event: &mut Event,
 ) {
+    if let Some(header) = context.header {
+        return header.apply(event, context, text.trim_end_matches(['\0', '\r', '\n']));
+    }
     if let Some(name) = name.filter(|name| hint.is_none() && name.contains('-')) {
         let line = text.trim_end_matches(['\0', '\r', '\n']);
         match context.settings.vendors.named(name) {

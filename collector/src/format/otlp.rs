@@ -16,8 +16,8 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, metric, n
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use super::by_name;
 use super::json::NAME_LEN_MAX;
+use super::{Header, by_name};
 use crate::decode::{Decoder, decode_named};
 use crate::source::{self, project};
 
@@ -44,12 +44,17 @@ pub(crate) fn decode_logs(decoder: &mut Decoder<'_>, payload: &Bytes) {
     for resource in request.resource_logs {
         let shared = Shared::new(decoder, resource.resource);
         for scope in resource.scope_logs {
-            let scope_name = scope.scope.map(|scope| scope.name).unwrap_or_default();
+            let (scope_name, attributes) = scope.scope.map(|scope| (scope.name, scope.attributes)).unwrap_or_default();
+            let header = attributes.into_iter().find(|pair| pair.key == attribute::HEADER);
+            let header = match header.and_then(|pair| pair.value?.value) {
+                Some(any_value::Value::StringValue(text)) => Header::read(&text),
+                _ => None,
+            };
             for record in scope.log_records {
                 if decoder.is_full() {
                     return unsplit(decoder, payload);
                 }
-                log_record(decoder, record, &shared, &scope_name);
+                log_record(decoder, record, &shared, (&scope_name, header.as_ref()));
             }
         }
     }
@@ -120,7 +125,7 @@ impl Shared {
     }
 }
 
-fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, scope: &str) {
+fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, (scope, header): (&str, Option<&Header>)) {
     let settings = decoder.settings();
     let mut attrs = Attrs::with_capacity(record.attributes.len());
     let mut complete = shared.complete && record.dropped_attributes_count == 0;
@@ -153,6 +158,7 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
     attrs.iter_mut().chain(&mut body_attrs).for_each(|(name, value)| secrets.mask_attribute(name, value));
     let mut context = decoder.context();
     context.file = file.as_deref();
+    context.header = header.filter(|_| !is_traffic);
     let (body, has_doubtful) = decoder.without_secrets(body, &context, hint, format.as_deref());
     let raw = if body.is_empty() { Bytes::from(as_json(attrs.iter().chain(&body_attrs))) } else { body.clone() };
     let mut event = decoder.event(raw);
@@ -462,6 +468,7 @@ mod tests {
             file: None,
             envelope_keys: super::super::EnvelopeKeys::Plain,
             depth: 0,
+            header: None,
         };
         let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, Bytes::new());
         assert_eq!(super::super::decode(&mut Text::new("user logged in"), &context, None, &mut event), "plain");

@@ -99,6 +99,11 @@ impl Secrets {
         Masked { text: Some(out), has_doubtful }
     }
 
+    /// Whether all values of this name are secrets.
+    pub(crate) fn is_secret(&self, name: &str) -> bool {
+        self.kept != Kept::All && matches!(self.names.find(name.as_bytes()), Some(Reach::Anywhere | Reach::Alone))
+    }
+
     /// Whether the operator wants such records as they came.
     pub(crate) fn are_kept(&self, dataset: &str) -> bool {
         match &self.kept {
@@ -117,6 +122,9 @@ impl Secrets {
 
     /// Values of a JSON object that are secrets because of where they stand: `request.querystring.sig`, lists, numbers.
     pub(crate) fn mask_doubtful(&self, event: &mut Event) {
+        if self.kept == Kept::All {
+            return;
+        }
         let mut secrets: Vec<CompactString> = Vec::new();
         for (name, value) in &mut event.attrs {
             let is_secret = match self.names.find(name.as_bytes()) {

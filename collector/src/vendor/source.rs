@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::columns::columns_of;
 use super::definition::Form;
+use super::join::Rule;
 use super::mask;
 use crate::format::{Context, Layout, Marks, Zone};
 use crate::source::web::{self, Exchange};
@@ -23,6 +24,7 @@ pub(crate) struct Source {
     pub(super) hidden: Vec<CompactString>,
     pub(super) absent: Vec<CompactString>,
     pub(super) recognition: Recognition,
+    pub(super) join: Option<Rule>,
     pub(super) form: Form,
     pub(super) marks: Marks,
     pub(super) inner: Option<CompactString>,
@@ -125,6 +127,11 @@ impl Recognition {
 }
 
 impl Source {
+    /// Whether it says what lines mean, and not only which of them belong together.
+    pub(super) fn reads(&self) -> bool {
+        !(self.form == Form::Lines && self.kinds.is_empty())
+    }
+
     /// Fills the event from a line that was recognised; `false` if no kind fits, and then nothing is changed.
     pub(crate) fn apply(&self, event: &mut Event, context: &Context<'_>, text: &str) -> bool {
         let Some((kind, mut values, complete)) = self.extract(text, context) else { return false };
@@ -299,7 +306,7 @@ const DEPTH_MAX: u8 = 4;
 
 /// Reads the record inside of the record. What the outer one says stays where the inner one is silent.
 fn unwrap(event: &mut Event, context: &Context<'_>, inner: &str) {
-    let context = &Context { depth: context.depth + 1, ..*context };
+    let context = &Context { depth: context.depth + 1, header: None, ..*context };
     let fields = std::mem::take(&mut event.fields);
     let logsource = std::mem::take(&mut event.logsource);
     crate::decode::decode_text(inner, context, None, event);
