@@ -79,7 +79,7 @@ pub(super) fn join<'r>(events: &mut Vec<Event>, rule: impl Fn(usize) -> Option<&
     }
     let mut open: FxHashMap<Writer, Open> = FxHashMap::default();
     let mut joined = vec![false; events.len()];
-    for at in 0..events.len() {
+    for (at, is_joined) in joined.iter_mut().enumerate() {
         let Some(writer) = events.get(at).and_then(writer) else { continue };
         let Some((rule, text)) =
             events.get_mut(at).and_then(take_mark).and_then(|(number, text)| Some((rule(number)?, text)))
@@ -106,7 +106,7 @@ pub(super) fn join<'r>(events: &mut Vec<Event>, rule: impl Fn(usize) -> Option<&
         record.raw.extend_from_slice(&raw);
         record.lines += 1;
         add(first, rule, &text);
-        joined[at] = true;
+        *is_joined = true;
     }
     open.into_values().for_each(|record| close(events, Some(record)));
     let mut joined = joined.into_iter();

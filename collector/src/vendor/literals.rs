@@ -113,7 +113,14 @@ impl FirstBytes {
             HirKind::Repetition(repetition) => self.read(&repetition.sub) || repetition.min == 0,
             HirKind::Capture(capture) => self.read(&capture.sub),
             HirKind::Concat(parts) => parts.iter().all(|part| self.read(part)),
-            HirKind::Alternation(parts) => parts.iter().fold(false, |empty, part| self.read(part) || empty),
+            HirKind::Alternation(parts) => {
+                // Each of them is read, not only up to the first that may be empty.
+                let mut may_be_empty = false;
+                for part in parts {
+                    may_be_empty |= self.read(part);
+                }
+                may_be_empty
+            }
         }
     }
 

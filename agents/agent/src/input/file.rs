@@ -27,7 +27,7 @@ use crate::counters::{DropReason, Source};
 use crate::queue::{ChunkSender, Item, Mark, Payload};
 pub use header::Header;
 pub(crate) use tail::open_regular;
-use tail::{Found, Tail};
+use tail::{Found, Reading, Tail};
 
 /// Names that are skipped unless a path names them: compressed rotations are not lines.
 const NOT_LINES: [&str; 6] = ["*.gz", "*.xz", "*.zst", "*.bz2", "*.zip", "*.journal"];
@@ -181,7 +181,8 @@ impl FileInput {
         let format = Some(config.format.as_str()).filter(|&format| format != "auto").map(str::to_owned);
         let first_start = !self.scanned && !config.was_followed(&context.marks);
         let from_end = first_start && config.start == Start::End && context.mode == Mode::Follow;
-        match Tail::open(path, id, key.clone(), mark, from_end, format, config.multiline, config.header) {
+        let reading = Reading { format, multiline: config.multiline, header: config.header };
+        match Tail::open(path, id, key.clone(), mark, from_end, reading) {
             Ok(tail) => {
                 info!(files = self.tails.len() + 1, "file followed");
                 if from_end {

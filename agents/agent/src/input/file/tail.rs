@@ -30,6 +30,14 @@ pub(super) enum Found {
     Nothing,
 }
 
+/// How a file is read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) format: Option<String>,
+    pub(super) multiline: Multiline,
+    pub(super) header: Header,
+}
+
 #[derive(Debug)]
 pub(super) struct Tail {
     file: File,
@@ -62,10 +70,9 @@ impl Tail {
         key: Arc<str>,
         place: Option<&Place>,
         from_end: bool,
-        format: Option<String>,
-        multiline: Multiline,
-        header: Header,
+        reading: Reading,
     ) -> io::Result<Self> {
+        let Reading { format, multiline, header } = reading;
         let file = open_regular(path)?;
         let meta = file.metadata()?;
         if (meta.dev(), meta.ino()) != id {

@@ -277,9 +277,7 @@ fn exclusions() {
 fn check_open(path: PathBuf, id: FileId, expected: Option<&str>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        sender.send(
-            Tail::open(&path, id, Arc::from("file:1:1"), None, false, None, Multiline::Off, Header::Off).map(|_| ()),
-        )
+        sender.send(Tail::open(&path, id, Arc::from("file:1:1"), None, false, Reading::default()).map(|_| ()))
     });
     let opened = receiver.recv_timeout(Duration::from_secs(20)).expect("opening waits for somebody");
     assert_eq!(opened.err().map(|error| error.to_string()).as_deref(), expected);
