@@ -13,7 +13,8 @@ pub(super) enum Reach {
     Query,
 }
 
-/// Names in small letters, without `_` and `-`. What others call them is compared in the same way.
+/// Names in small letters, without `_` and `-`. What others call them is compared in the same way. `pass` is not among them:
+/// web shells take their commands in it, and rules look for these.
 const NAMES: &[(&str, Reach)] = &[
     ("password", Reach::Anywhere),
     ("passwd", Reach::Anywhere),
@@ -52,7 +53,6 @@ const NAMES: &[(&str, Reach)] = &[
     ("assertion", Reach::Query),
     ("auth", Reach::Query),
     ("otp", Reach::Query),
-    ("pass", Reach::Query),
     ("pin", Reach::Query),
     ("pwd", Reach::Query),
     ("sig", Reach::Query),
@@ -69,20 +69,30 @@ const NAME_LEN_MIN: usize = 3;
 pub(super) struct Names {
     /// By the last letter, because most names are told apart by it.
     by_last: Vec<(u8, Vec<(CompactString, Reach)>)>,
-    /// For each byte, whether a name may end with it.
-    last: Box<[bool; 256]>,
+    /// For each byte that a name may end with, which letter may stand before it, a bit each.
+    last: Box<[u32; 256]>,
+}
+
+/// The bit of a letter; anything else counts as any letter.
+fn bit(byte: u8) -> u32 {
+    match byte.to_ascii_lowercase() {
+        letter @ b'a'..=b'z' => 1 << (letter - b'a'),
+        _ => u32::MAX,
+    }
 }
 
 impl Names {
     /// The list and `more`, which count wherever they are named, but not as a part of another name.
     pub(super) fn new<'n>(more: impl Iterator<Item = &'n str>) -> Self {
-        let mut names = Self { by_last: Vec::new(), last: Box::new([false; 256]) };
+        let mut names = Self { by_last: Vec::new(), last: Box::new([0; 256]) };
         let own = NAMES.iter().map(|(name, reach)| (CompactString::const_new(name), *reach));
         let more = more.filter_map(|name| Some((normal(name.as_bytes())?, Reach::Alone)));
         for (name, reach) in own.chain(more) {
-            let Some(last) = name.bytes().last() else { continue };
-            names.last[usize::from(last)] = true;
-            names.last[usize::from(last.to_ascii_uppercase())] = true;
+            let mut letters = name.bytes().rev();
+            let Some(last) = letters.next() else { continue };
+            let before = letters.next().map_or(u32::MAX, bit);
+            names.last[usize::from(last)] |= before;
+            names.last[usize::from(last.to_ascii_uppercase())] |= before;
             match names.by_last.iter_mut().find(|(letter, _)| *letter == last) {
                 Some((_, list)) => list.push((name, reach)),
                 None => names.by_last.push((last, vec![(name, reach)])),
@@ -91,13 +101,16 @@ impl Names {
         names
     }
 
-    /// Whether a name that ends with this byte is worth a question.
-    pub(super) fn may_end(&self, byte: u8) -> bool {
-        self.last[usize::from(byte)]
+    /// Whether a name at the end of this text is worth a question.
+    pub(super) fn may_end(&self, text: &[u8]) -> bool {
+        match text {
+            [.., before, last] => self.last[usize::from(*last)] & bit(*before) != 0,
+            _ => false,
+        }
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<Reach> {
-        if !self.may_end(*name.last()?) {
+        if !self.may_end(name) {
             return None;
         }
         let name = normal(name)?;

@@ -97,7 +97,7 @@ pub(super) fn scan(text: &[u8], names: &Names) -> Found {
 fn assigned(text: &[u8], names: &Names, assign: Range<usize>, found: &mut Found) {
     let before = &text[..assign.start];
     let Some(last) = before.last() else { return };
-    if !names.may_end(*last) && !matches!(last, b']' | b'\\' | b'D' | b'd') {
+    if !names.may_end(before) && !matches!(last, b']' | b'\\' | b'D' | b'd') {
         return;
     }
     let Some((name, lead)) = name_before(before) else { return };
@@ -312,8 +312,7 @@ fn jwt(text: &[u8], start: usize) -> Option<Range<usize>> {
 /// The value of a JSON object's member; `at` is the quotation mark behind its name.
 fn member(text: &[u8], names: &Names, at: usize, found: &mut Found) {
     let before = text[..at].strip_suffix(b"\\").unwrap_or(&text[..at]);
-    let Some(last) = before.last() else { return };
-    if !names.may_end(*last) {
+    if !names.may_end(before) {
         return;
     }
     let len = before.iter().rev().take(NAME_LEN_MAX + 1).take_while(|byte| is_name(byte)).count();
