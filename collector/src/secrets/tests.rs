@@ -1,3 +1,5 @@
+//! What is masked and what is not, by table.
+
 use super::*;
 
 #[track_caller]
