@@ -51,7 +51,8 @@ impl Collector {
     pub fn bind(config: &CollectorConfig, parts: CollectorParts, registry: &Registry) -> Result<Self, CollectorError> {
         let CollectorParts { journal, tokens, drops, sources, samples } = parts;
         config.check(journal.batch_max())?;
-        let intake = Intake::new(journal, tokens, drops, sources, registry)?.with_samples(samples);
+        let intake = Intake::new(journal, tokens, drops, sources, registry)?;
+        let intake = intake.with_samples(samples).with_source_tokens(&config.token);
         let tls = if config.needs_tls() { Some(Tls::load(&config.tls, registry)?) } else { None };
         Ok(Self { doors: bind_all(config, tls.as_ref(), &intake)?, tls })
     }
@@ -59,6 +60,11 @@ impl Collector {
     /// The certificates of the doors with TLS, if one is open; to load them again.
     pub fn tls(&self) -> Option<Arc<Tls>> {
         self.tls.clone()
+    }
+
+    /// The open doors that speak TLS.
+    pub fn secured(&self) -> Vec<&'static str> {
+        self.doors.iter().filter(|door| door.tls).map(|door| door.name).collect()
     }
 
     /// The open doors and their addresses.
@@ -70,7 +76,7 @@ impl Collector {
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         for door in self.doors {
-            info!(door = door.name, address = %door.address, "door is open");
+            info!(door = door.name, address = %door.address, tls = door.tls, "door is open");
             let span = info_span!("door", name = door.name);
             let stop_all = stop.clone().drop_guard(); // also fires when a door panics
             let work = door.serve(stop.clone());

@@ -18,7 +18,7 @@ use crate::door::prometheus_write::PrometheusWriteConfig;
 use crate::door::relp::RelpConfig;
 use crate::door::relp_tls::RelpTlsConfig;
 use crate::door::snmp::SnmpConfig;
-use crate::door::source_tokens;
+use crate::door::source_tokens::{self, SourceToken};
 use crate::door::splunk_hec::SplunkHecConfig;
 use crate::door::syslog_tcp::SyslogTcpConfig;
 use crate::door::syslog_tls::SyslogTlsConfig;
@@ -34,6 +34,7 @@ const HEAD_LEN_MAX: u64 = 8_192;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
+    pub token: Vec<SourceToken>,
     pub otlp_grpc: OtlpGrpcConfig,
     pub http: HttpConfig,
     pub elasticsearch: ElasticsearchConfig,
@@ -64,7 +65,7 @@ pub enum SettingError {
     UnknownFormat { key: &'static str, name: String },
     #[error("configuration key `collector.sources.time_zone`: {0}")]
     TimeZone(ZoneError),
-    #[error("configuration key `collector.http.token`: {wrong}")]
+    #[error("configuration key `collector.token`: {wrong}")]
     Token { wrong: String },
     #[error(
         "configuration key `{key}`: `{value}` is not a version; write three numbers with dots, for example `8.17.0`"
@@ -83,6 +84,8 @@ impl CollectorConfig {
     /// Whether a door needs the certificate of `[collector.tls]`.
     pub(crate) fn needs_tls(&self) -> bool {
         self.syslog_tls.enabled
+            || (self.http.enabled && self.http.tls)
+            || (self.otlp_grpc.enabled && self.otlp_grpc.tls)
             || self.relp_tls.enabled
             || (self.gelf_tcp.enabled && self.gelf_tcp.tls)
             || (self.forward.enabled && self.forward.tls)
@@ -90,7 +93,7 @@ impl CollectorConfig {
 
     /// Whether the doors that are enabled can work with a journal that takes batches of `batch_max`.
     pub(crate) fn check(&self, batch_max: ByteSize) -> Result<(), SettingError> {
-        source_tokens::check(&self.http.token).map_err(|wrong| SettingError::Token { wrong })?;
+        source_tokens::check(&self.token).map_err(|wrong| SettingError::Token { wrong })?;
         self.elasticsearch.check()?;
         self.snmp.check()?;
         self.forward.check()?;
@@ -241,7 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn a_door_has_its_own_defaults_also_where_a_part_of_a_table_is_written() {
+        let text = "[http.connections]\nmax = 7\n[relp_tls.connections]\nmax = 7\n[relp_tls.handshakes]\nmax = 7";
+        let config: CollectorConfig = toml::from_str(text).unwrap();
+        assert_eq!((config.http.connections.max.get(), config.http.connections.idle_timeout.as_secs()), (7, 60));
+        let grpc = &config.otlp_grpc.connections;
+        assert_eq!((grpc.max.get(), grpc.idle_timeout.as_secs()), (1_024, 120));
+        let relp = &config.relp_tls;
+        assert_eq!((relp.connections.max.get(), relp.connections.idle_timeout.as_secs()), (7, 3_600));
+        assert_eq!((relp.handshakes.max.get(), relp.handshakes.timeout.as_secs()), (7, 10));
+        assert_eq!((config.forward.connections.max.get(), config.gelf_tcp.handshakes.max.get()), (512, 128));
+    }
+
+    #[test]
     fn a_misspelt_key_is_an_error_that_names_the_known_ones() {
+        check_refused("[http.connections]\nidle = '5s'", "`idle_timeout`");
+        check_refused("[relp.connections]\nmax = 0", "nonzero");
+        check_refused("[relp.handshakes]\nmax = 1", "`handshakes`");
+        check_refused("[gelf_tcp.handshakes]\ntimeout = 'soon'", "soon");
         check_refused("[syslog_udp]\nlistenn = '0.0.0.0:514'", "`listenn`");
         check_refused("[syslog_udp]\nlistenn = '0.0.0.0:514'", "`listen`");
         check_refused("[syslog_ucp]\nlisten = '0.0.0.0:514'", "`syslog_ucp`");

@@ -73,6 +73,7 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
     match envelope.framing {
         Framing::OtlpLogs => otlp::decode_logs(&mut decoder, &envelope.payload),
         Framing::OtlpMetrics => otlp::decode_metrics(&mut decoder, &envelope.payload),
+        Framing::OtlpTraces => otlp::decode_traces(&mut decoder, &envelope.payload),
         Framing::Flows => flow_datagrams::decode(&mut decoder, envelope),
         Framing::Snmp => snmp::decode(&mut decoder),
         Framing::PrometheusWrite => prometheus::decode(&mut decoder, &envelope.payload),
@@ -257,7 +258,11 @@ impl<'a> Decoder<'a> {
             }
         }
         for (name, value) in &self.envelope.labels {
-            set_if_absent(&mut event, name, value.clone());
+            match name.as_str() {
+                // What the token proves is not for the record to say.
+                name if name == field::CANH_TOKEN.name() => event.set(field::CANH_TOKEN, value.clone()),
+                name => set_if_absent(&mut event, name, value.clone()),
+            }
         }
         // These are not made of one text, or not of it alone.
         let framing = self.envelope.framing;

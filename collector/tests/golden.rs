@@ -507,8 +507,11 @@ mod flows {
 /// What our agent sends comes out as if the lines had come through any other door.
 mod otlp {
     use canh_collector::AgentBatch;
-    use canh_schema::AgentId;
+    use canh_schema::{AgentId, IssueKind, field};
     use canh_wire::{Counting, LogBatchBuilder, LogEntry, MetricsBuilder, Origin, attribute};
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+    use prost::Message;
 
     use super::*;
 
@@ -584,6 +587,53 @@ mod otlp {
         batch.add(Counting::UpDown, "system.memory.usage", "By", &usage, &[("system.memory.state", "used")]);
         batch.add(Counting::Gauge, "system.cpu.load_average.1m", "{thread}", &Value::Float(0.75), &[]);
         check("metrics", Framing::OtlpMetrics, batch.finish());
+    }
+
+    /// Spans as OTLP's JSON has them, `otlp_spans.json`.
+    fn spans() -> ExportTraceServiceRequest {
+        serde_json::from_str(include_str!("golden/otlp_spans.json")).unwrap()
+    }
+
+    #[test]
+    fn traces() {
+        check("spans", Framing::OtlpTraces, spans().encode_to_vec());
+    }
+
+    #[test]
+    fn spans_come_out_of_the_journal_as_they_went_in() {
+        let mut envelope =
+            Envelope::new(Door::OtlpHttp, received(), Framing::OtlpTraces, Bytes::from(spans().encode_to_vec()));
+        envelope.label("canh.token", "hoso");
+        let again = Envelope::decode(envelope.encode()).unwrap();
+        assert_eq!(again, envelope);
+        let settings = DecodeSettings::default();
+        let events = |envelope: &Envelope| decode(envelope, Position::new(7), 1, &settings).events;
+        assert_eq!(events(&again), events(&envelope));
+        assert!(events(&again).iter().all(|event| event.get(field::CANH_TOKEN) == Some(&"hoso".into())));
+    }
+
+    #[test]
+    fn what_a_span_may_hold_is_bounded() {
+        let mut request = spans();
+        let span = &mut request.resource_spans[0].scope_spans[0].spans[0];
+        let exception = span.events[0].clone();
+        span.events = vec![exception; 100];
+        let long = Some(AnyValue { value: Some(any_value::Value::StringValue("x".repeat(2 << 20))) });
+        span.events[0].attributes[2].value.clone_from(&long);
+        let settings = DecodeSettings::default();
+        let envelope =
+            Envelope::new(Door::OtlpHttp, received(), Framing::OtlpTraces, Bytes::from(request.encode_to_vec()));
+        let event = decode(&envelope, Position::new(7), 1, &settings).events.swap_remove(0);
+        assert_eq!(event.raw.len() as u64, settings.line_max.bytes());
+        assert_eq!(event.attr("span.events").unwrap().members().len(), 16);
+        assert_eq!(event.get(field::ERROR_STACK_TRACE).unwrap().as_str().unwrap().len(), 32 << 10);
+        let issues: Vec<_> = event.issues.iter().map(|issue| issue.kind).collect();
+        assert_eq!(issues, [IssueKind::Truncated, IssueKind::TooManyFields]);
+
+        let few = DecodeSettings { events_max: 3, ..DecodeSettings::default() };
+        let events = decode(&envelope, Position::new(7), 1, &few).events;
+        assert_eq!(events.len(), 4);
+        assert_eq!(events[3].issues[0].kind, IssueKind::Truncated);
     }
 
     #[test]

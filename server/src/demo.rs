@@ -135,10 +135,10 @@ fn send(client: &Client, data: &Path, dir: &Path, file: &File, doors: &Doors) ->
     let read = || fs::read(dir.join(&file.path)).with_context(|| format!("cannot read `{}`", file.path));
     match file.door {
         Door::AgentFile | Door::AgentCapture => Ok(()),
-        Door::SyslogTcp => syslog_tcp(Doors::open("syslog_tcp", doors.syslog_tcp)?, &read()?),
-        Door::SyslogUdp => syslog_udp(Doors::open("syslog_udp", doors.syslog_udp)?, &read()?),
+        Door::SyslogTcp => syslog_tcp(doors.plain("syslog_tcp", doors.syslog_tcp)?, &read()?),
+        Door::SyslogUdp => syslog_udp(doors.plain("syslog_udp", doors.syslog_udp)?, &read()?),
         Door::HttpNdjson => {
-            let url = format!("http://{}/ingest/ndjson?host={}", Doors::open("http", doors.http)?, file.host);
+            let url = format!("http://{}/ingest/ndjson?host={}", doors.plain("http", doors.http)?, file.host);
             client.post(&url, &doors.token(data)?, "application/x-ndjson", &read()?)
         }
     }

@@ -20,6 +20,9 @@ pub(crate) struct Doors {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) syslog_tcp: Option<SocketAddr>,
     pub(crate) syslog_udp: Option<SocketAddr>,
+    /// Names of those that speak TLS.
+    #[serde(default)]
+    pub(crate) secured: Vec<String>,
 }
 
 impl Doors {
@@ -44,19 +47,37 @@ impl Doors {
     }
 
     /// The address of a door, or an error that says which one is closed.
-    pub(crate) fn open(name: &str, address: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {
+    fn open(name: &str, address: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {
         address.with_context(|| {
             format!("the door `{name}` is closed; open it with `enabled = true` under `[collector.{name}]`")
         })
     }
 
+    /// The same for what is sent without TLS.
+    pub(crate) fn plain(&self, name: &str, address: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {
+        let address = Self::open(name, address)?;
+        anyhow::ensure!(
+            !self.is_secured(name),
+            "the door `{name}` speaks TLS, and this command does not; set `tls = false` under `[collector.{name}]` while it runs"
+        );
+        Ok(address)
+    }
+
+    fn is_secured(&self, name: &str) -> bool {
+        self.secured.iter().any(|secured| secured == name)
+    }
+
     /// The part of an agent's configuration that names host, state and server.
     pub(crate) fn agent_head(&self, data: &Path, host: &str, state: &Path) -> anyhow::Result<String> {
         let token_file = data.join(TOKEN_FILE).canonicalize().context("the server has made no token for agents yet")?;
+        let address = Self::open("otlp_grpc", self.otlp_grpc)?;
+        let (url, tls) = match self.is_secured("otlp_grpc") {
+            true => (format!("https://{host}:{}", address.port()), AGENT_TLS),
+            false => (format!("http://{address}"), ""),
+        };
         Ok(format!(
-            "host_name = {host:?}\nstate_dir = {:?}\n\n[server]\nurl = \"http://{}\"\ntoken_file = {:?}\n",
+            "host_name = {host:?}\nstate_dir = {:?}\n\n[server]\nurl = {url:?}\ntoken_file = {:?}\n{tls}",
             state.display().to_string(),
-            Self::open("otlp_grpc", self.otlp_grpc)?,
             token_file.display().to_string()
         ))
     }
@@ -74,6 +95,16 @@ pub(crate) fn agent_config(data: &Path) -> anyhow::Result<String> {
     }
     Ok(text)
 }
+
+/// What an agent has to know of a server that speaks TLS, and this program cannot.
+const AGENT_TLS: &str = r#"
+# The host in `url` is a name that is in the server's certificate.
+[server.tls]
+# Certificates of the authorities that issued it.
+authorities = "/etc/canh-agent/ca.pem"
+# certificate = "/etc/canh-agent/agent.pem"   # this agent's own, if the server asks for one
+# key = "/etc/canh-agent/agent.key"
+"#;
 
 /// Common logs; files that are not there are waited for.
 const AGENT_INPUTS: &str = r#"

@@ -27,12 +27,14 @@ pub(crate) async fn leave(
     console: SocketAddr,
 ) -> anyhow::Result<()> {
     let doors = collector.addresses();
+    let secured = collector.secured();
     let address = |name: &str| doors.iter().find(|(door, _)| *door == name).map(|(_, address)| *address);
     let notes = Doors {
         otlp_grpc: address("otlp_grpc"),
         http: address("http"),
         syslog_tcp: address("syslog_tcp"),
         syslog_udp: address("syslog_udp"),
+        secured: secured.iter().map(|&name| name.to_owned()).collect(),
     };
     notes.save(data)?;
     fs::write(data.join(client::ADDRESS_FILE), format!("{console}\n"))
@@ -60,7 +62,7 @@ pub(crate) async fn leave(
         UserState::Some => drop(fs::remove_file(&path)),
     }
     for (name, address) in doors.iter().copied().chain([("console", console)]) {
-        if !address.ip().is_loopback() && !name.ends_with("_tls") {
+        if !address.ip().is_loopback() && !secured.contains(&name) {
             warn!(name, %address, "reachable from other machines without TLS; use it on a trusted network or behind a proxy");
         }
     }

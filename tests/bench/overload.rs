@@ -135,8 +135,8 @@ fn stream(port: u16, sent: &Sent) -> anyhow::Result<()> {
         while !rest.is_empty() && !sent.stop.load(Ordering::Relaxed) {
             match stream.write(rest) {
                 Ok(count) => rest = &rest[count..],
+                // It is slowed, as it should be.
                 Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
-                    ()
                 }
                 Err(error) => return Err(error).context("the connection was closed"),
             }

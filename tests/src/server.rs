@@ -40,6 +40,8 @@ pub struct ServerOptions {
     pub indicators: Vec<PathBuf>,
     /// Directories with YARA rules.
     pub yara: Vec<PathBuf>,
+    /// Whether the doors for HTTP and gRPC speak TLS.
+    pub tls: bool,
     /// Lines added to the configuration file.
     pub config: String,
     /// Variables of its environment.
@@ -74,8 +76,10 @@ indicators = [{indicators}]
 yara = [{yara}]
 [collector.otlp_grpc]
 listen = "127.0.0.1:{otlp_grpc}"
+tls = {tls}
 [collector.http]
 listen = "127.0.0.1:{http}"
+tls = {tls}
 [collector.syslog_tcp]
 listen = "127.0.0.1:{tcp}"
 [collector.syslog_udp]
@@ -90,6 +94,7 @@ listen = "127.0.0.1:{flow}"
             indicators = list(&options.indicators),
             yara = list(&options.yara),
             otlp_grpc = ports.otlp_grpc,
+            tls = options.tls,
             http = ports.http,
             tcp = ports.syslog_tcp,
             udp = ports.syslog_udp,

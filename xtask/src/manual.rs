@@ -39,7 +39,13 @@ const CHAPTERS: &[(&str, &[&str])] = &[
     ),
     (
         "The agent",
-        &["agents/agent/src/config.rs", "agents/agent/src/input", "agents/agent/src/input/samples/config.rs"],
+        &[
+            "agents/agent/src/config.rs",
+            "agents/agent/src/tls.rs",
+            "agents/agent/src/input",
+            "agents/agent/src/input/samples/config.rs",
+            "agents/agent/src/input/samples/traffic/config.rs",
+        ],
     ),
 ];
 
@@ -141,11 +147,15 @@ fn keys(lines: &[&str], defaults: &[(String, String)]) -> Vec<Key> {
 
 /// What `impl Default` sets, as it would be written in the file.
 fn defaults(source: &str, kind: &str) -> Vec<(String, String)> {
-    let head = format!("impl Default for {kind} {{");
-    let Some((_, body)) = source.split_once(&head) else { return Vec::new() };
+    let heads = [format!("Default for {kind} {{"), format!("Default for {kind}<")];
+    let Some((_, body)) = heads.iter().find_map(|head| source.split_once(head)) else { return Vec::new() };
     let body = body.split("\n}\n").next().unwrap_or(body);
-    body.lines()
-        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(": "))
+    let on_one_line = |line: &str| Some(line.strip_prefix("Self { ")?.strip_suffix(" }")?.replace(", ", ",\n") + ",");
+    let lines = body.lines().map(str::trim).map(|line| on_one_line(line).unwrap_or_else(|| line.to_owned()));
+    let lines: Vec<String> = lines.flat_map(|lines| lines.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines
+        .iter()
+        .filter_map(|line| line.strip_suffix(',')?.split_once(": "))
         .filter_map(|(key, value)| Some((key.to_owned(), shown(value)?)))
         .collect()
 }
@@ -178,7 +188,8 @@ fn shown(value: &str) -> Option<String> {
     if let Some(number) =
         value.strip_prefix("const { NonZeroUsize::new(").and_then(|rest| rest.strip_suffix(").unwrap() }"))
     {
-        return Some(format!("`{}`", number.replace('_', "")));
+        let is_number = number.chars().all(|char| char.is_ascii_digit() || char == '_');
+        return is_number.then(|| format!("`{}`", number.replace('_', "")));
     }
     let plain = value == "true" || value == "false" || value.chars().all(|char| char.is_ascii_digit() || char == '_');
     plain.then(|| format!("`{}`", value.replace('_', "")))
@@ -196,6 +207,13 @@ mod tests {
             tables[0].keys.iter().map(|key| (key.name.as_str(), key.default.as_str(), key.about.as_str())).collect();
         assert_eq!(tables[0].name, "`[door]`");
         assert_eq!(rows, [("listen", "`\"127.0.0.1:5514\"`", "Address."), ("max", "`\"64KiB\"`", "Longest message.")]);
+    }
+
+    #[test]
+    fn defaults_of_a_generic_struct_and_on_one_line() {
+        let source = "impl<U: Usual> Default for Limits<U> {\n    fn default() -> Self {\n        Self { max: const { NonZeroUsize::new(64).unwrap() }, timeout: Duration::from_secs(10), own: const { NonZeroUsize::new(U::OWN).unwrap() } }\n    }\n}\n";
+        let expected = [("max", "`64`"), ("timeout", "`\"10s\"`")];
+        assert_eq!(defaults(source, "Limits"), expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
 
     #[test]

@@ -73,6 +73,12 @@ pub async fn run(config: Config, mode: Mode, stop: CancellationToken) -> anyhow:
 
     let (sink, receiver) = queue(config.queue_len);
     let marks = Arc::new(checkpoint.marks().clone());
+    if config.server.is_in_clear() {
+        warn!(
+            url = config.server.url,
+            "logs and the token go over the network without TLS; write `server.url` with `https://`"
+        );
+    }
     let client = Client::new(&config.server, agent, spool.id()).context("cannot use `server.url`")?;
     let reader = spool.reader(cursor.load());
     let (spooler, progress) =

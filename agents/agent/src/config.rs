@@ -12,6 +12,7 @@ use crate::input::file::FileConfig;
 use crate::input::journald::JournaldConfig;
 use crate::input::metrics::MetricsConfig;
 use crate::input::samples::SamplesConfig;
+use crate::tls::TlsConfig;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,6 +43,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Where the collector takes OTLP over gRPC.
     pub url: String,
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
     /// File with the token that the server gave out for agents.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
@@ -55,6 +58,17 @@ pub struct ServerConfig {
     pub retry_min: Duration,
     #[serde(default = "retry_max", with = "canh_config::duration")]
     pub retry_max: Duration,
+}
+
+impl ServerConfig {
+    /// Whether others on the network could read what is sent.
+    pub fn is_in_clear(&self) -> bool {
+        let uri: Option<http::Uri> = self.url.parse().ok();
+        let Some(host) = uri.as_ref().and_then(http::Uri::host) else { return false };
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        self.url.starts_with("http://") && !is_here
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -167,14 +181,20 @@ impl Config {
     /// What the types alone cannot say.
     fn check(&self) -> Result<(), String> {
         let url = &self.server.url;
-        if url.starts_with("https://") {
+        let uri: http::Uri = url.parse().map_err(|error| format!("`server.url` is `{url}`: {error}"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
             return Err(format!(
-                "`server.url` is `{url}`: this version speaks plain `http://` only; use a tunnel or a local address"
+                "`server.url` is `{url}`; write it as `https://host:4317`, or with `http` without TLS"
             ));
         }
-        let uri: http::Uri = url.parse().map_err(|error| format!("`server.url` is `{url}`: {error}"))?;
-        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-            return Err(format!("`server.url` is `{url}`; write it as `http://host:4317`"));
+        if let Some(tls) = &self.server.tls {
+            let samples = self.input.samples.iter().map(|samples| samples.base_url(url));
+            let files = self.input.capture.iter().filter_map(|capture| capture.files.as_ref());
+            let mut urls = samples.chain(files.map(|files| files.base_url(url))).chain([url.clone()]);
+            if !urls.any(|url| url.starts_with("https://")) {
+                return Err(format!("there is `[server.tls]`, and `server.url` is `{url}`; write it as `https://…`"));
+            }
+            tls.check()?;
         }
         if self.queue_len == 0 {
             return Err("`queue_len` is 0; nothing could pass, write at least 1".to_owned());
@@ -201,6 +221,9 @@ impl Config {
             return Err(format!("an `input.capture` has {both}; write one of them"));
         }
         let input = &self.input;
+        for files in input.capture.iter().filter_map(|capture| capture.files.as_ref()) {
+            files.check()?;
+        }
         if let Some(samples) = &input.samples {
             samples.check()?;
         }
@@ -253,22 +276,36 @@ mod tests {
         check(&format!("{server}[[input.capture]]\n"), Some("neither `interface` nor `file`"));
         check(&format!("{server}[spool]\nbytes_max = \"1MiB\"\n{metrics}"), Some("write at least 64MiB"));
         check(&format!("queue_len = 0\n{server}{metrics}"), Some("write at least 1"));
+        let files = format!("{server}[[input.capture]]\ninterface = \"lo\"\n[input.capture.files]\n");
+        check(&files, None);
+        check(&format!("{files}size_max = \"0\""), Some("must be above 0"));
+        check(&format!("{files}under_way_bytes = \"1MiB\""), Some("`size_max`"));
+        check(&format!("{files}url = \"ftp://a\""), Some("input.capture.files.url"));
+        check(&format!("{files}size = 1"), Some("unknown key `size`"));
         let samples = format!("{server}[input.samples]\n");
         let tree = "[[input.samples.tree]]\npath = [\"/srv\"]\n";
         check(&format!("{samples}{tree}"), None);
         check(&samples, Some("add `[[input.samples.tree]]`"));
-        check(&format!("{samples}url = \"https://a\"\n{tree}"), Some("`http://host:4318`"));
+        check(&format!("{samples}url = \"ftp://a\"\n{tree}"), Some("`https://host:4318`"));
         check(&format!("{samples}size_max = \"1GiB\"\n{tree}"), Some("at most `bytes_per_hour` (256MiB)"));
         check(&format!("{samples}interval = \"10ms\"\n{tree}"), Some("below 1s"));
         check(&format!("{samples}{tree}kinds = [\"script\"]\n"), Some("script"));
         check(&format!("{samples}[[input.samples.tree]]\npath = [\"srv\"]\n"), Some("beginning with `/`"));
         check(&format!("{samples}[[input.samples.tree]]\npath = [\"/a/../b\"]\n"), Some("without `..`"));
         check(&format!("{samples}{tree}exclude = [\"[\"]\n"), Some("`[`, which is not a pattern"));
+        let secured = "[server]\nurl = \"https://a:4317\"\n[server.tls]\n";
+        check(&format!("{secured}{metrics}"), None);
+        check(&format!("{secured}certificate = \"a\"\nkey = \"b\"\n{metrics}"), None);
+        check(&format!("{secured}certificate = \"a\"\n{metrics}"), Some("a `certificate` and no `key`"));
+        check(&format!("{secured}key = \"a\"\n{metrics}"), Some("a `key` and no `certificate`"));
+        check(&format!("{secured}insecure = true\n{metrics}"), Some("unknown key `insecure`"));
+        check(&format!("{server}[server.tls]\n{metrics}"), Some("write it as `https://…`"));
+        let samples_alone = "[input.samples]\nurl = \"https://a\"\n";
+        check(&format!("{server}[server.tls]\n{samples_alone}{tree}"), None);
         for (url, expected) in [
-            ("https://a:1", "plain `http://` only"),
-            ("127.0.0.1:4317", "write it as `http://host:4317`"),
+            ("127.0.0.1:4317", "write it as `https://host:4317`"),
             ("http://", "server.url"),
-            ("grpc://a:1", "write it as `http://host:4317`"),
+            ("grpc://a:1", "write it as `https://host:4317`"),
         ] {
             check(&format!("[server]\nurl = \"{url}\"\n{metrics}"), Some(expected));
         }

@@ -11,11 +11,14 @@ pub enum Source {
     Capture,
     Metrics,
     Samples,
+    /// Files that were seen in traffic.
+    Transfers,
     Agent,
 }
 
 impl Source {
-    pub const ALL: [Self; 6] = [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Samples, Self::Agent];
+    pub const ALL: [Self; 7] =
+        [Self::File, Self::Journald, Self::Capture, Self::Metrics, Self::Samples, Self::Transfers, Self::Agent];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -24,6 +27,7 @@ impl Source {
             Self::Capture => "capture",
             Self::Metrics => "metrics",
             Self::Samples => "samples",
+            Self::Transfers => "transfers",
             Self::Agent => "agent",
         }
     }
@@ -66,10 +70,22 @@ pub enum DropReason {
     SampleTooMany,
     /// Times that the memory of files was damaged: what came or changed meanwhile is not offered.
     SampleMemoryLost,
+    /// Files in traffic with a hole, or whose end was not seen.
+    TransferIncomplete,
+    /// Files in traffic that are longer than `size_max`.
+    TransferTooLarge,
+    /// Files in traffic given up while they were under way, to make room for others.
+    TransferNoRoom,
+    /// Files in traffic that were whole and found too many others waiting to be sent.
+    TransferQueueFull,
+    /// Files in traffic that the server will never take.
+    TransferRefused,
+    /// Files in traffic that waited to be sent when the agent stopped.
+    TransferStopped,
 }
 
 impl DropReason {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::LineTooLong,
         Self::JournalUnreadable,
         Self::CaptureKernel,
@@ -87,6 +103,12 @@ impl DropReason {
         Self::SampleRefused,
         Self::SampleTooMany,
         Self::SampleMemoryLost,
+        Self::TransferIncomplete,
+        Self::TransferTooLarge,
+        Self::TransferNoRoom,
+        Self::TransferQueueFull,
+        Self::TransferRefused,
+        Self::TransferStopped,
     ];
 
     /// Stage and reason, as they are shown.
@@ -109,6 +131,12 @@ impl DropReason {
             Self::SampleRefused => ("samples", "refused"),
             Self::SampleTooMany => ("samples", "too_many"),
             Self::SampleMemoryLost => ("samples", "memory_lost"),
+            Self::TransferIncomplete => ("transfers", "incomplete"),
+            Self::TransferTooLarge => ("transfers", "too_large"),
+            Self::TransferNoRoom => ("transfers", "no_room"),
+            Self::TransferQueueFull => ("transfers", "queue_full"),
+            Self::TransferRefused => ("transfers", "refused"),
+            Self::TransferStopped => ("transfers", "stopped"),
         }
     }
 }
@@ -125,6 +153,8 @@ pub struct Counters {
     /// Times that a batch had to wait for room in the spool or on the disk.
     pub spool_waits: AtomicU64,
     pub samples: SampleCounters,
+    /// The same for files that were seen in traffic; none are remembered.
+    pub transfers: SampleCounters,
 }
 
 /// What became of files for the server's YARA rules.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::health::StatusFile;
 use crate::input::capture::{self, CaptureConfig};
 use crate::input::file::{FileConfig, open_regular};
-use crate::input::samples::{self, SamplesConfig, TreeConfig};
+use crate::input::samples::{self, TreeConfig};
 use crate::ship::{Client, ClientError};
 
 /// How one check came out.
@@ -48,10 +48,17 @@ pub async fn examine(config: &Config, now: Timestamp) -> Vec<Check> {
     }
     for capture in &config.input.capture {
         checks.push(Check { name: "capture", outcome: capture_source(capture) });
+        if let Some(files) = &capture.files {
+            let outcome = samples_door(files.base_url(&config.server.url), "input.capture.files.url", config);
+            checks.push(Check { name: "files", outcome });
+        }
     }
     if let Some(samples) = &config.input.samples {
         checks.extend(samples.tree.iter().map(|tree| Check { name: "trees", outcome: sample_tree(tree) }));
-        checks.push(Check { name: "samples", outcome: samples_door(samples, config) });
+        checks.push(Check {
+            name: "samples",
+            outcome: samples_door(samples.base_url(&config.server.url), "input.samples.url", config),
+        });
     }
     checks.push(Check { name: "server", outcome: server(config).await });
     checks.push(Check { name: "running agent", outcome: running_agent(&config.state_dir.join(STATUS_FILE), now) });
@@ -167,12 +174,11 @@ fn sample_tree(tree: &TreeConfig) -> Outcome {
     }
 }
 
-fn samples_door(samples: &SamplesConfig, config: &Config) -> Outcome {
-    match samples::probe(samples, &config.server) {
+fn samples_door(url: String, key: &str, config: &Config) -> Outcome {
+    match samples::probe(url, &config.server) {
         Ok(words) => Good(words),
         Err(words) => Bad(format!(
-            "{words}; files to be scanned go to the collector's HTTP door, `input.samples.url`, with the token of \
-             `server.token_file`"
+            "{words}; files to be scanned go to the collector's HTTP door, `{key}`, with the token of `server.token_file`"
         )),
     }
 }
@@ -195,6 +201,10 @@ fn server_hint(error: &ClientError) -> &'static str {
             "put the token that the server gave out into `server.token_file`"
         }
         Code::Unimplemented => "`server.url` is not a collector's OTLP gRPC input",
+        _ if error.is_about_tls() => {
+            "`server.tls.authorities` must hold the authority of the server's certificate, `server.url` a name that is in \
+             it, and `server.tls.certificate` this agent's own if the server asks for one"
+        }
         _ => "is the server running, is `server.url` right, and does a firewall stand between?",
     }
 }

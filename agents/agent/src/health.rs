@@ -93,6 +93,11 @@ pub struct StatusFile {
     pub samples_waiting: u64,
     #[serde(default)]
     pub samples_sent: u64,
+    /// Files seen in traffic that wait, and that were sent.
+    #[serde(default)]
+    pub transfers_waiting: u64,
+    #[serde(default)]
+    pub transfers_sent: u64,
     pub read: Vec<(String, u64)>,
     pub dropped: Vec<(String, String, u64)>,
 }
@@ -134,6 +139,10 @@ impl Health {
             ("canh_agent_samples_known_total", &counters.samples.known),
             ("canh_agent_samples_sent_total", &counters.samples.sent),
             ("canh_agent_samples_sent_bytes_total", &counters.samples.sent_bytes),
+            ("canh_agent_transfers_offered_total", &counters.transfers.offered),
+            ("canh_agent_transfers_known_total", &counters.transfers.known),
+            ("canh_agent_transfers_sent_total", &counters.transfers.sent),
+            ("canh_agent_transfers_sent_bytes_total", &counters.transfers.sent_bytes),
         ];
         for (name, counter) in totals {
             metrics.add(Counting::Counter, name, "1", &load(counter), &[]);
@@ -144,6 +153,7 @@ impl Health {
             ("canh_agent_batches_waiting", "{batch}", self.waiting()),
             ("canh_agent_samples_remembered", "{file}", counters.samples.remembered.load(Ordering::Relaxed)),
             ("canh_agent_samples_waiting", "{file}", counters.samples.waiting.load(Ordering::Relaxed)),
+            ("canh_agent_transfers_waiting", "{file}", counters.transfers.waiting.load(Ordering::Relaxed)),
         ];
         for (name, unit, value) in states {
             metrics.add(Counting::Gauge, name, unit, &integer(value), &[]);
@@ -172,9 +182,11 @@ impl Health {
             batches_waiting: self.waiting(),
             batches_acked: counters.acked_batches.load(Ordering::Relaxed),
             records_acked: counters.acked_records.load(Ordering::Relaxed),
-            samples_failure: counters.samples.failure(),
+            samples_failure: counters.samples.failure().or_else(|| counters.transfers.failure()),
             samples_waiting: counters.samples.waiting.load(Ordering::Relaxed),
             samples_sent: counters.samples.sent.load(Ordering::Relaxed),
+            transfers_waiting: counters.transfers.waiting.load(Ordering::Relaxed),
+            transfers_sent: counters.transfers.sent.load(Ordering::Relaxed),
             read: Source::ALL.map(|source| (source.name().to_owned(), counters.read(source))).to_vec(),
             dropped: DropReason::ALL
                 .map(|reason| {

@@ -19,3 +19,4 @@ pub mod input;
 pub mod queue;
 pub mod ship;
 pub mod spooler;
+pub mod tls;

@@ -1,4 +1,5 @@
-//! Packets per second of processor time: `throughput <folder of captures> [copies]`.
+//! Packets per second of processor time: `throughput <folder of captures> [copies] [files]`. With `files`, files are taken
+//! out of the streams as well.
 //!
 //! All captures below the folder are held in memory and go through one table several times. Each copy is later, and has
 //! other addresses, so that it has flows of its own. What is measured is the time of the processor, so that other work
@@ -7,7 +8,7 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-use canh_packet::{FlowConfig, FlowTable, LinkType, Timestamp};
+use canh_packet::{CarveConfig, FlowConfig, FlowTable, LinkType, Timestamp};
 use pcap::{Capture, Precision};
 
 struct Packet {
@@ -21,9 +22,10 @@ fn main() {
     let mut arguments = env::args().skip(1);
     let folder = PathBuf::from(arguments.next().expect("a folder of captures"));
     let copies: u32 = arguments.next().map_or(20, |text| text.parse().expect("a number of copies"));
+    let carve = arguments.next().is_some_and(|word| word == "files").then(CarveConfig::default);
     let packets = load(folder);
     let span = packets.last().map_or(0, |packet| packet.at) + 1;
-    let mut table = FlowTable::new(FlowConfig::default());
+    let mut table = FlowTable::new(FlowConfig { carve, ..FlowConfig::default() });
     let mut out = Vec::new();
     let mut records = 0;
     let mut copy_bytes: Vec<Vec<u8>> = packets.iter().map(|packet| packet.bytes.clone()).collect();
@@ -36,6 +38,7 @@ fn main() {
             table.packet(packet.link, at, packet.wire_len, bytes, &mut out);
             records += out.len();
             out.clear();
+            drop(table.take_files());
         }
         ticks += processor_ticks() - before;
     }
@@ -51,6 +54,7 @@ fn main() {
         stats.bytes as f64 / stats.packets as f64,
         stats.flows_opened
     );
+    println!("{:?}", table.carve_stats());
     println!("{seconds:.2} s of processor: {:.2} million packets per second", stats.packets as f64 / seconds / 1e6);
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::carve::CarveConfig;
+
 /// Caps and times. The defaults of the times are Zeek's.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
@@ -33,6 +35,9 @@ pub struct FlowConfig {
     pub vlans: VlanKeys,
     /// Secret that the hash table is seeded with, so that nobody can choose addresses that collide.
     pub hash_seed: u64,
+    /// Files are taken out of streams, and handed out by [`FlowTable::take_files`](crate::FlowTable::take_files). `None`
+    /// takes none, and costs nothing.
+    pub carve: Option<CarveConfig>,
 }
 
 /// What happens to TCP, UDP and ICMP packets with a wrong checksum.
@@ -73,6 +78,7 @@ impl Default for FlowConfig {
             checksums: Checksums::Ignore,
             vlans: VlanKeys::Separate,
             hash_seed: 0,
+            carve: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::app::{App, Budget, Context};
+use crate::carve::Carver;
 use crate::community::community_id;
 use crate::dissect::transport::{ACK, SYN, Tcp};
 use crate::dissect::{Tunnel, Vlans};
@@ -226,8 +227,10 @@ impl Flow {
     /// Lets the analyser of the content look, with this flow's ends at hand for its records.
     pub(crate) fn analyse(&mut self, tools: Tools<'_>, look: impl FnOnce(&mut App, &mut Context<'_>)) {
         let mut app = std::mem::take(&mut self.app);
-        let Tools { at, budget, stats, out } = tools;
-        look(&mut app, &mut Context { at, conversation: &|| self.conversation(), budget, stats, out });
+        let Tools { at, budget, stats, out, carver } = tools;
+        let responder = (self.tuple.destination, self.tuple.destination_port);
+        let conversation = &|| self.conversation();
+        look(&mut app, &mut Context { at, conversation, responder, budget, stats, out, carver });
         self.app = app;
     }
 }
@@ -238,6 +241,7 @@ pub(crate) struct Tools<'a> {
     pub budget: &'a mut Budget,
     pub stats: &'a mut Stats,
     pub out: &'a mut Vec<Record>,
+    pub carver: Option<&'a mut Carver>,
 }
 
 /// Whether a destination stands for everybody, so that it cannot have begun anything.

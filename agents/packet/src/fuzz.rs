@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use crate::app::dns::{self, Names};
 use crate::app::stream::recognise;
+use crate::carve::{self, CarveConfig};
 use crate::config::{Checksums, FlowConfig};
 use crate::dissect::{LinkType, Vlans, ip, link, transport, tunnel};
 use crate::table::FlowTable;
@@ -84,11 +85,20 @@ static TARGETS: &[FuzzTarget] = &[
         let _ = black_box(dns::parse(bytes, Names::NetBios));
     }),
     target("recognise", |bytes| {
-        let _ = black_box(recognise(bytes));
+        let _ = black_box(recognise(bytes, true));
     }),
     target("tls", |bytes| stream(b"\x16\x03\x01\x02\x00\x01", bytes)),
     target("http", |bytes| stream(b"GET / HTTP/1.1\r\n", bytes)),
     target("http_answer", |bytes| stream(b"HTTP/1.1 200 OK\r\n", bytes)),
+    target("files_http", |bytes| files(0, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n", bytes)),
+    target("files_http_chunked", |bytes| files(1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", bytes)),
+    target("files_http_encoded", |bytes| files(1, b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n", bytes)),
+    target("files_smtp", |bytes| files(0, b"EHLO x\r\nDATA\r\n", bytes)),
+    target("files_ftp", |bytes| files(0, b"220 x\r\n", bytes)),
+    target("file_name", |bytes| {
+        let _ = black_box(carve::declared_name(bytes));
+        let _ = black_box(carve::name_of_target(&String::from_utf8_lossy(bytes)));
+    }),
     target("table", |bytes| packets(LinkType::ETHERNET, bytes)),
     target("table_raw", |bytes| packets(LinkType::RAW, bytes)),
 ];
@@ -97,6 +107,20 @@ static TARGETS: &[FuzzTarget] = &[
 /// them come from whom, out of order, twice, or never.
 fn stream(start: &[u8], bytes: &[u8]) {
     let mut table = FlowTable::new(FlowConfig::default());
+    talk(&mut table, 0, start, bytes);
+}
+
+/// The same, with small caps for files, which are decoded.
+fn files(end: usize, start: &[u8], bytes: &[u8]) {
+    let carve = CarveConfig { file_bytes_max: 200, files_max: 2, bytes_max: 300, held_back_bytes_max: 400 };
+    let mut table = FlowTable::new(FlowConfig { carve: Some(carve), ..FlowConfig::default() });
+    talk(&mut table, end, start, bytes);
+    for file in table.take_files() {
+        let _ = black_box(file.decoded(1_000));
+    }
+}
+
+fn talk(table: &mut FlowTable, begins: usize, start: &[u8], bytes: &[u8]) {
     let mut out = Vec::new();
     let mut sequences = [1_000_u32, 9_000];
     let mut send = |end: usize, shift: u32, data: &[u8]| {
@@ -106,12 +130,14 @@ fn stream(start: &[u8], bytes: &[u8]) {
         packet.extend(ports);
         packet.extend(sequences[end].wrapping_add(shift).to_be_bytes());
         packet.extend(sequences[1 - end].to_be_bytes());
-        packet.extend([0x50, 0x18, 1, 0, 0, 0, 0, 0]);
+        // Now and then an end closes.
+        let flags = if shift % 16 == 15 { 0x19 } else { 0x18 };
+        packet.extend([0x50, flags, 1, 0, 0, 0, 0, 0]);
         packet.extend(data);
         sequences[end] = sequences[end].wrapping_add(data.len() as u32);
         table.packet(LinkType::RAW, Timestamp::from_nanos(0), packet.len() as u32, &packet, &mut out);
     };
-    send(0, 0, start);
+    send(begins, 0, start);
     let mut rest = bytes;
     while let Some((control, after)) = rest.split_first() {
         let len = usize::from(control >> 2).min(after.len());

@@ -1,4 +1,5 @@
-//! Packets in, records out: flows as Zeek sees them, and what DNS, TLS and HTTP say inside of them.
+//! Packets in, records out: flows as Zeek sees them, and what DNS, TLS and HTTP say inside of them. On request also the
+//! files that HTTP, SMTP and FTP transfer ([`CarveConfig`]).
 //!
 //! Pure: no I/O, no clock, no threads. The caller brings packets with their time and takes [`Record`]s; the same
 //! packets always give the same records. Everything that grows with traffic has a cap in [`FlowConfig`], and whatever
@@ -8,6 +9,7 @@
 //! is Zeek's, so that its `conn.log` can be compared line by line.
 
 mod app;
+mod carve;
 mod community;
 mod config;
 mod dissect;
@@ -22,6 +24,7 @@ mod table;
 mod tcp;
 mod time;
 
+pub use carve::{CarveConfig, CarveStats, CarvedFile, FileAbout, FileDirection};
 pub use config::{Checksums, FlowConfig, VlanKeys};
 pub use dissect::{LinkType, Tunnel, TunnelKind, Undecodable, Vlans};
 pub use fuzz::{FuzzTarget, fuzz_targets};

@@ -169,6 +169,10 @@ pub enum AppProtocol {
     Tls,
     Http,
     Ssh,
+    /// Only recognised while files are taken out of streams.
+    Smtp,
+    /// The control connection, or one that carries a file. Only recognised while files are taken out of streams.
+    Ftp,
 }
 
 impl AppProtocol {
@@ -178,6 +182,8 @@ impl AppProtocol {
             Self::Tls => "tls",
             Self::Http => "http",
             Self::Ssh => "ssh",
+            Self::Smtp => "smtp",
+            Self::Ftp => "ftp",
         }
     }
 }

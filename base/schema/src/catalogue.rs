@@ -221,6 +221,16 @@ catalogue! {
     REGISTRY_PATH = "registry.path", Keyword, "registry key or value";
     SERVICE_NAME = "service.name", Keyword, "service or unit";
 
+    // Requests as programs tell of them.
+    TRACE_ID = "trace.id", Keyword, "request, across all programs that took part in it";
+    SPAN_ID = "span.id", Keyword, "part of a request";
+    PARENT_ID = "parent.id", Keyword, "part of a request that this one belongs to";
+    SPAN_NAME = "span.name", Keyword, "what was done in this part, for example `GET /v1/hoso/{id}`";
+    SPAN_KIND = "span.kind", Keyword, "`server`, `client`, `producer`, `consumer` or `internal`";
+    ERROR_TYPE = "error.type", Keyword, "kind of what went wrong, for example the name of an exception";
+    ERROR_MESSAGE = "error.message", Text, "what went wrong";
+    ERROR_STACK_TRACE = "error.stack_trace", Text, "where in the program it went wrong";
+
     // Mail.
     EMAIL_FROM = "email.from.address", Keyword, "author of a message";
     EMAIL_SENDER = "email.sender.address", Keyword, "who handed the message in, if not the author";

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::{Extension, Router};
+use compact_str::CompactString;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -24,17 +25,37 @@ use tracing::{debug, warn};
 
 use super::intake::Intake;
 use super::places::{Place, Places, RefusedConnection};
+use super::tls::{Handshakes, Secured};
+use crate::envelope::Envelope;
 
 /// After `stop`, what is under way may take this long.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The address at the other end of the connection, as an extension of each request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+/// Who is at the other end of the connection, as an extension of each request.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    address: IpAddr,
+    /// The name in the certificate that it has shown.
+    name: Option<CompactString>,
+}
 
 impl Peer {
-    pub(super) fn ip(self) -> IpAddr {
-        self.0.ip().to_canonical()
+    fn new(address: SocketAddr, name: Option<CompactString>) -> Self {
+        Self { address: address.ip().to_canonical(), name }
+    }
+
+    pub(super) fn ip(&self) -> IpAddr {
+        self.address
+    }
+
+    pub(super) fn name(&self) -> Option<&CompactString> {
+        self.name.as_ref()
+    }
+
+    /// Writes on the batch who sent it.
+    pub(super) fn mark(&self, envelope: &mut Envelope) {
+        envelope.peer = Some(self.address);
+        envelope.sender = self.name.clone();
     }
 }
 
@@ -59,22 +80,38 @@ pub(super) enum Protocol {
     Http2,
 }
 
-/// Serves HTTP until `stop` fires, then lets requests under way finish.
-pub(super) async fn serve_http(
-    door: &'static str,
-    listener: TcpListener,
-    protocol: Protocol,
-    limits: Limits,
-    router: Router,
-    intake: Intake,
-    stop: CancellationToken,
-) {
-    let (first_byte_timeout, idle_timeout) = (limits.first_byte_timeout, limits.idle_timeout);
-    let work = |stream, peer, place| {
-        let stream = IdleTimeout::new(stream, first_byte_timeout, idle_timeout, place);
-        serve_one(stream, peer, protocol, idle_timeout, router.clone(), stop.clone())
-    };
-    serve(door, listener, &limits, &intake, &stop, work).await;
+/// A door that speaks HTTP: what it does with connections and requests.
+pub(super) struct HttpServer {
+    pub(super) door: &'static str,
+    pub(super) protocol: Protocol,
+    pub(super) limits: Limits,
+    /// Secures each connection before anything of HTTP is read.
+    pub(super) handshakes: Option<Handshakes>,
+    pub(super) router: Router,
+    pub(super) intake: Intake,
+}
+
+impl HttpServer {
+    /// Serves until `stop` fires, then lets requests under way finish.
+    pub(super) async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let Self { door, protocol, limits, handshakes, router, intake } = self;
+        let (first, idle) = (limits.first_byte_timeout, limits.idle_timeout);
+        let handshakes = handshakes.map(Arc::new);
+        let work = |stream, peer: SocketAddr, place| {
+            let (handshakes, router, stop) = (handshakes.clone(), router.clone(), stop.clone());
+            async move {
+                let Some(handshakes) = handshakes else {
+                    let stream = IdleTimeout::new(stream, first, idle, place);
+                    return serve_one(stream, Peer::new(peer, None), protocol, idle, router, stop).await;
+                };
+                let secured = stop.run_until_cancelled(handshakes.secure(stream, peer)).await.flatten();
+                let Some(Secured { stream, name }) = secured else { return Ok(()) };
+                let stream = IdleTimeout::new(stream, first, idle, place);
+                serve_one(stream, Peer::new(peer, name), protocol, idle, router, stop).await
+            }
+        };
+        self::serve(door, listener, &limits, &intake, &stop, work).await;
+    }
 }
 
 /// Accepts connections until `stop` fires, does the work of each, and waits for them to end.
@@ -159,15 +196,15 @@ async fn accept(
 }
 
 async fn serve_one(
-    stream: IdleTimeout<TcpStream>,
-    peer: SocketAddr,
+    stream: IdleTimeout<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    peer: Peer,
     protocol: Protocol,
     idle_timeout: Duration,
     router: Router,
     stop: CancellationToken,
 ) -> Result<(), BoxError> {
     let io = TokioIo::new(stream);
-    let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router));
+    let service = TowerToHyperService::new(Extension(peer).layer(router));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_timeout.min(Duration::from_secs(30)));
     builder

@@ -187,7 +187,7 @@ async fn take(
     let mut position = Position::START;
     if bulk.taken > 0 {
         let mut envelope = Envelope::new(DOOR, Timestamp::now(), Framing::ElasticBulk, bulk.payload);
-        envelope.peer = Some(peer.ip());
+        peer.mark(&mut envelope);
         envelope.label("canh.index", index);
         admitted.mark(&mut envelope);
         position = app.append_once(envelope, bulk.taken, &admitted).await?;

@@ -6,7 +6,6 @@ mod messages;
 mod session;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +15,10 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, BoxError, Limits};
+use super::connection::{self, BoxError};
 use super::intake::Intake;
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfStreams};
 use super::log_limit::LogLimit;
-use super::syslog_stream::Patience;
 use super::tls::{Handshakes, Secured, Tls};
 use super::{BindError, BoundDoor, listen_tcp, secret_file};
 use crate::config::SettingError;
@@ -56,21 +55,8 @@ pub struct ForwardConfig {
     /// Longest message, also after unpacking. A longer one ends the connection and is counted.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address.
-    pub connections_per_address_max: NonZeroUsize,
-    /// Handshakes of TLS under way at the same time. Beyond it the oldest is given up for a new one, and counted.
-    pub half_open_max: NonZeroUsize,
-    /// A handshake may take so long.
-    #[serde(with = "canh_config::duration")]
-    pub handshake_timeout: Duration,
-    /// A connection that has sent nothing at all is closed after so long.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
+    pub connections: ConnectionsConfig<OfStreams>,
+    pub handshakes: HandshakesConfig,
     /// A message that has begun must go on within this time, or the connection is closed.
     #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
@@ -86,12 +72,8 @@ impl Default for ForwardConfig {
             shared_key_file: None,
             server_name: "canh".to_owned(),
             message_max: ByteSize::mib(8),
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
-            half_open_max: const { NonZeroUsize::new(128).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(3_600),
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             message_timeout: Duration::from_secs(60),
             user: Vec::new(),
         }
@@ -150,7 +132,9 @@ pub(super) fn bind(
     let (listener, address) = listen_tcp(NAME, config.listen)?;
     let tls = tls.filter(|_| config.tls).cloned();
     let (config, intake) = (config.clone(), intake.clone());
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, secrets, listener, tls, intake, stop))))
+    let secured = tls.is_some();
+    let door = BoundDoor::new(NAME, address, move |stop| serve(config, secrets, listener, tls, intake, stop));
+    Ok(Some(door.secured(secured)))
 }
 
 async fn serve(
@@ -161,25 +145,15 @@ async fn serve(
     intake: Intake,
     stop: CancellationToken,
 ) {
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let limits = config.connections.limits();
     let settings = Arc::new(Settings {
         message_max: config.message_max.as_len(),
-        patience: Patience {
-            first_byte: config.first_byte_timeout,
-            idle: config.idle_timeout,
-            message: config.message_timeout,
-        },
-        greeting_timeout: config.handshake_timeout,
+        patience: config.connections.patience(config.message_timeout),
+        greeting_timeout: config.handshakes.timeout,
         secrets,
         log: LogLimit::default(),
     });
-    let handshakes =
-        tls.map(|tls| Arc::new(Handshakes::new(NAME, tls, &intake, config.half_open_max, config.handshake_timeout)));
+    let handshakes = tls.map(|tls| Arc::new(Handshakes::new(NAME, tls, &intake, &config.handshakes)));
     let work = |stream, peer: SocketAddr, place| {
         let (settings, intake, stop) = (settings.clone(), intake.clone(), stop.clone());
         let (handshakes, address) = (handshakes.clone(), peer.ip().to_canonical());

@@ -58,7 +58,7 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<(), Refus
     let mut list = RecordList::default();
     list.push(&body, None, Cut::Whole);
     let mut envelope = Envelope::new(DOOR, Timestamp::now(), Framing::Records, list.take());
-    envelope.peer = Some(peer.ip());
+    peer.mark(&mut envelope);
     envelope.format = Some(CompactString::const_new(FORMAT));
     admitted.mark(&mut envelope);
     app.append_once(envelope, 1, &admitted).await.map(drop)

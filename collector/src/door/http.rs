@@ -24,11 +24,12 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::connection::{self, Limits, Protocol};
-use super::intake::{Intake, TOKEN_LABEL};
-use super::otlp::{Logs, Metrics, Signal};
+use super::connection::{HttpServer, Protocol};
+use super::intake::{Intake, TOKEN_LABEL, source_key};
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfHttp};
+use super::otlp::{Logs, Metrics, Signal, Traces};
 use super::resend::{self, Resends};
-use super::source_tokens::{SourceToken, SourceTokens};
+use super::tls::{Application, Handshakes, Tls};
 use super::{
     BindError, BoundDoor, elasticsearch, gelf_http, journald_upload, listen_tcp, ndjson, otlp_http, prometheus_write,
     sample_offers, samples, splunk_hec,
@@ -36,7 +37,7 @@ use super::{
 use crate::config::CollectorConfig;
 use crate::envelope::{Door, Envelope};
 use crate::journal::JournalError;
-use crate::token::{AuthError, Scheme, tokens_in};
+use crate::token::{AuthError, Scheme};
 
 const NAME: &str = "http";
 /// Name of the counter of bodies that are packed in an unknown way.
@@ -51,6 +52,8 @@ pub struct HttpConfig {
     /// Address to listen on.
     #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
+    /// Whether TLS is spoken, with the files of `[collector.tls]`. Nothing else is taken then.
+    pub tls: bool,
     /// Longest message of OTLP, Elasticsearch or Splunk after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
@@ -62,11 +65,8 @@ pub struct HttpConfig {
     /// Longest line or array element; the rest of a longer one is cut off and counted.
     #[serde(with = "canh_config::byte_size")]
     pub line_max: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
-    /// once and counted. Raise it if senders come through a proxy.
-    pub connections_per_address_max: NonZeroUsize,
+    pub connections: ConnectionsConfig<OfHttp>,
+    pub handshakes: HandshakesConfig,
     /// Bodies received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
     /// Longest file that is taken to be scanned with YARA rules. A longer one is refused.
@@ -74,17 +74,9 @@ pub struct HttpConfig {
     pub sample_max: ByteSize,
     /// Files received and scanned at the same time; with `sample_max` this bounds memory. More are told to come again.
     pub samples_max: NonZeroUsize,
-    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
-    /// makes room for a new connection.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
     /// A body must have arrived and be durable within this time.
     #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
-    pub token: Vec<SourceToken>,
 }
 
 impl Default for HttpConfig {
@@ -92,19 +84,17 @@ impl Default for HttpConfig {
         Self {
             enabled: true,
             listen: SocketAddr::from(([127, 0, 0, 1], 4318)),
+            tls: false,
             message_max: limit::MESSAGE_MAX,
             body_max: ByteSize::mib(64),
             lines_max: const { NonZeroU64::new(1_000_000).unwrap() },
             line_max: limit::LINE_MAX,
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             requests_max: const { NonZeroUsize::new(32).unwrap() },
             sample_max: ByteSize::mib(32),
             samples_max: const { NonZeroUsize::new(4).unwrap() },
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(300),
-            token: Vec::new(),
         }
     }
 }
@@ -121,23 +111,24 @@ impl HttpConfig {
     }
 }
 
-pub(super) fn bind(all: &CollectorConfig, intake: &Intake) -> Result<Option<BoundDoor>, BindError> {
+pub(super) fn bind(
+    all: &CollectorConfig,
+    tls: Option<&Arc<Tls>>,
+    intake: &Intake,
+) -> Result<Option<BoundDoor>, BindError> {
     let config = &all.http;
     if !config.enabled {
         return Ok(None);
     }
     let (listener, address) = listen_tcp(NAME, config.listen)?;
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
-    let router = router(all, intake.clone());
-    let intake = intake.clone();
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| {
-        connection::serve_http(NAME, listener, Protocol::Http, limits, router, intake, stop)
-    })))
+    let handshakes = tls
+        .filter(|_| config.tls)
+        .map(|tls| Handshakes::new(NAME, tls.clone(), intake, &config.handshakes).speaking(Application::Http));
+    let limits = config.connections.limits();
+    let (router, intake) = (router(all, intake.clone()), intake.clone());
+    let secured = handshakes.is_some();
+    let server = HttpServer { door: NAME, protocol: Protocol::Http, limits, handshakes, router, intake };
+    Ok(Some(BoundDoor::new(NAME, address, move |stop| server.serve(listener, stop)).secured(secured)))
 }
 
 fn router(all: &CollectorConfig, intake: Intake) -> Router {
@@ -147,12 +138,12 @@ fn router(all: &CollectorConfig, intake: Intake) -> Router {
         config: Arc::new(config.clone()),
         places: Arc::new(Semaphore::new(config.requests_max.get())),
         sample_places: Arc::new(Semaphore::new(config.samples_max.get())),
-        tokens: Arc::new(SourceTokens::new(&config.token)),
         resends: Arc::default(),
     };
     let mut router = Router::new()
         .route(Logs::HTTP_PATH, post(otlp_http::export::<Logs>))
         .route(Metrics::HTTP_PATH, post(otlp_http::export::<Metrics>))
+        .route(Traces::HTTP_PATH, post(otlp_http::export::<Traces>))
         .route(ndjson::PATH, post(ndjson::ingest))
         .route(samples::PATH, post(samples::receive))
         .route(sample_offers::PATH, post(sample_offers::receive))
@@ -182,7 +173,7 @@ fn router(all: &CollectorConfig, intake: Intake) -> Router {
 
 /// Tells whoever asks for something else what there is.
 fn unknown(all: &CollectorConfig) -> impl Fn() -> std::future::Ready<Response> + Clone + use<> {
-    let mut paths = vec![Logs::HTTP_PATH, Metrics::HTTP_PATH, ndjson::PATH, samples::PATH];
+    let mut paths = vec![Logs::HTTP_PATH, Metrics::HTTP_PATH, Traces::HTTP_PATH, ndjson::PATH, samples::PATH];
     paths.extend(all.elasticsearch.enabled.then_some(elasticsearch::PATH));
     paths.extend(all.splunk_hec.enabled.then_some(splunk_hec::PATH));
     paths.extend(all.gelf_http.enabled.then_some(gelf_http::PATH));
@@ -199,7 +190,6 @@ pub(super) struct App {
     places: Arc<Semaphore>,
     /// A scan takes long; it must not take the places of those who send logs.
     sample_places: Arc<Semaphore>,
-    tokens: Arc<SourceTokens>,
     /// Bodies whose senders did not wait for the answer.
     pub(super) resends: Arc<Resends>,
 }
@@ -311,15 +301,7 @@ impl App {
 
     /// The name of the source whose token this is; no name for the token that all share.
     pub(super) fn who(&self, headers: &HeaderMap, schemes: &[Scheme]) -> Result<Option<CompactString>, AuthError> {
-        let header = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        for token in tokens_in(schemes, header)? {
-            // Both lists are always asked, so that time says nothing about them.
-            let (shared, own) = (self.intake.tokens.check(&token), self.tokens.check(&token));
-            if shared.is_some() || own.is_some() {
-                return Ok(own);
-            }
-        }
-        Err(AuthError::Unknown)
+        self.intake.who(schemes, headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes))
     }
 
     pub(super) fn count(&self, door: Door, refusal: &Refusal) {
@@ -346,7 +328,7 @@ impl App {
         records: u64,
         admitted: &Admitted,
     ) -> Result<Position, Refusal> {
-        let (door, peer) = (envelope.door, envelope.peer);
+        let (door, peer, source) = (envelope.door, envelope.peer, source_key(&envelope));
         let key = resend::key(&envelope, admitted.token.as_deref());
         let (intake, place) = (self.intake.clone(), admitted.place.clone());
         let work = async move {
@@ -355,8 +337,8 @@ impl App {
             appended.map(|appended| appended.position).map_err(|error| Refusal::journal(&error))
         };
         let once = self.resends.once(key, work).await;
-        if let (true, Some(peer)) = (once.resent, peer) {
-            self.intake.resent(door, peer);
+        if once.resent {
+            self.intake.resent_of(door, peer, source);
         }
         once.outcome
     }

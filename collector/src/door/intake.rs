@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::flow::FlowMetrics;
 use super::places::RefusedConnection;
 use super::samples::SampleSink;
+use super::source_tokens::{SourceToken, SourceTokens};
 use crate::drops::{DropReason, Drops};
 use crate::envelope::{Door, Envelope};
 use crate::journal::{Appended, Journal, JournalError};
 use crate::sources::{Noted, Seen, SourceAbout, SourceKey, Sources};
-use crate::token::TokenCheck;
+use crate::token::{AuthError, Scheme, TokenCheck, tokens_in};
 
 /// Label of a batch that came with the token of one source: the name of that token.
 pub(super) const TOKEN_LABEL: &str = "canh.token";
@@ -28,7 +29,8 @@ const RETRY: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Intake {
     pub(super) journal: Arc<Journal>,
-    pub(super) tokens: Arc<dyn TokenCheck>,
+    tokens: Arc<dyn TokenCheck>,
+    source_tokens: Arc<SourceTokens>,
     pub(super) drops: Drops,
     pub(super) sources: Arc<Sources>,
     /// Scans files, if there are rules for it.
@@ -105,7 +107,28 @@ impl Intake {
         sources: Arc<Sources>,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
-        Ok(Self { journal, tokens, drops, sources, samples: None, metrics: Arc::new(DoorMetrics::new(registry)?) })
+        let source_tokens = Arc::new(SourceTokens::new(&[]));
+        let metrics = Arc::new(DoorMetrics::new(registry)?);
+        Ok(Self { journal, tokens, source_tokens, drops, sources, samples: None, metrics })
+    }
+
+    /// The same way with sources that have tokens of their own.
+    #[must_use]
+    pub(crate) fn with_source_tokens(self, tokens: &[SourceToken]) -> Self {
+        Self { source_tokens: Arc::new(SourceTokens::new(tokens)), ..self }
+    }
+
+    /// Whose token is in an `authorization` header: the name of a source that has one of its own, no name for the token
+    /// that all share.
+    pub(super) fn who(&self, schemes: &[Scheme], header: Option<&[u8]>) -> Result<Option<CompactString>, AuthError> {
+        for token in tokens_in(schemes, header)? {
+            // Both lists are always asked, so that time says nothing about them.
+            let (shared, own) = (self.tokens.check(&token), self.source_tokens.check(&token));
+            if shared.is_some() || own.is_some() {
+                return Ok(own);
+            }
+        }
+        Err(AuthError::Unknown)
     }
 
     /// The same way with somebody who scans files.
@@ -236,10 +259,17 @@ impl Intake {
 
     /// Counts a body that came again and is in the journal already.
     pub(super) fn resent(&self, door: Door, peer: IpAddr) {
+        self.resent_of(door, Some(peer), Some(SourceKey::Peer(door, peer)));
+    }
+
+    /// The same for a sender that may have proven its name.
+    pub(super) fn resent_of(&self, door: Door, peer: Option<IpAddr>, source: Option<SourceKey>) {
         self.metrics.resent.with_label_values(&[door.name()]).inc();
-        let mut seen = Seen::new(door, Some(peer), Timestamp::now());
+        let mut seen = Seen::new(door, peer, Timestamp::now());
         seen.duplicates = 1;
-        self.sources.add(SourceKey::Peer(door, peer), &seen);
+        if let Some(source) = source {
+            self.sources.add(source, &seen);
+        }
     }
 
     /// Counts a request that was refused, so that its sender knows and still has the data.
@@ -273,7 +303,8 @@ pub(super) fn lost_reason(error: &JournalError) -> DropReason {
     }
 }
 
-fn source_key(envelope: &Envelope) -> Option<SourceKey> {
+/// Under whom a batch is noted.
+pub(super) fn source_key(envelope: &Envelope) -> Option<SourceKey> {
     if let (None, Some(name)) = (&envelope.agent, &envelope.sender) {
         return Some(SourceKey::Named(envelope.door, name.clone()));
     }

@@ -127,7 +127,7 @@ impl Work<'_> {
         let (payload, entries) = self.splitter.take();
         if entries > 0 {
             let mut envelope = Envelope::new(DOOR, Timestamp::now(), Framing::JournalExport, payload);
-            envelope.peer = Some(self.peer.ip());
+            self.peer.mark(&mut envelope);
             self.admitted.mark(&mut envelope);
             let appended = self.app.intake.append(envelope, entries).await;
             appended.map_err(|error| Refusal::journal(&error))?;
@@ -135,7 +135,7 @@ impl Work<'_> {
         }
         let cut = self.splitter.cut_total() - self.cut;
         self.cut += cut;
-        self.app.intake.dropped(DOOR, Some(self.peer.ip()), DropReason::Truncated, cut);
+        self.app.intake.dropped_of(DOOR, Some(self.peer.ip()), self.peer.name(), DropReason::Truncated, cut);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ pub mod gelf_tcp;
 pub mod gelf_udp;
 pub mod http;
 pub mod journald_upload;
+pub mod limits;
 pub mod ndjson;
 mod numbered;
 pub mod otlp_grpc;
@@ -77,14 +78,14 @@ pub struct DoorSpec {
 pub static DOORS: &[DoorSpec] = &[
     DoorSpec {
         name: "otlp_grpc",
-        about: "OpenTelemetry logs and metrics over gRPC; our own agents use it too",
-        bind: |config, _, intake| otlp_grpc::bind(&config.otlp_grpc, intake),
+        about: "OpenTelemetry logs, metrics and traces over gRPC; our own agents use it too",
+        bind: |config, tls, intake| otlp_grpc::bind(&config.otlp_grpc, tls, intake),
     },
     DoorSpec {
         name: "http",
-        about: "OpenTelemetry logs and metrics, newline-delimited JSON, Elasticsearch's `_bulk`, Splunk's HTTP Event Collector, GELF, Prometheus' \
+        about: "OpenTelemetry logs, metrics and traces, newline-delimited JSON, Elasticsearch's `_bulk`, Splunk's HTTP Event Collector, GELF, Prometheus' \
                 remote write, `systemd-journal-upload`, and files to be scanned, over HTTP",
-        bind: |config, _, intake| http::bind(config, intake),
+        bind: |config, tls, intake| http::bind(config, tls, intake),
     },
     DoorSpec {
         name: "syslog_udp",
@@ -155,6 +156,8 @@ pub struct BoundDoor {
     pub name: &'static str,
     /// The address in use; it has the real port if the configuration says port 0.
     pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub tls: bool,
     serve: Box<dyn FnOnce(CancellationToken) -> BoxFuture<()> + Send>,
 }
 
@@ -167,7 +170,11 @@ impl BoundDoor {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self { name, address, serve: Box::new(move |stop| Box::pin(serve(stop))) }
+        Self { name, address, tls: false, serve: Box::new(move |stop| Box::pin(serve(stop))) }
+    }
+
+    fn secured(self, tls: bool) -> Self {
+        Self { tls, ..self }
     }
 
     /// Serves until `stop` fires, then finishes what was received.

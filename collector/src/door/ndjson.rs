@@ -6,8 +6,6 @@
 //! A short body may have the number of a batch in its headers, as our agents' batches have ([`canh_wire::BatchNumber`]): it is kept
 //! once, however often it is sent. That is how `canh import` sends files.
 
-use std::net::IpAddr;
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -136,7 +134,7 @@ async fn receive(app: &App, peer: Peer, request: Request<Body>, receipt: &mut Re
     let admitted = app.admit(&parts.headers, app.config.body_max)?;
     let query = read_query(&parts.uri)?;
     let number = canh_wire::number_of(&parts.headers).map_err(|error| malformed(&error))?;
-    let sender = Sender { peer: peer.ip(), query, admitted };
+    let sender = Sender { peer, query, admitted };
     let work = async {
         match number {
             Some(number) => numbered::receive(app, &sender, number, body, receipt).await,
@@ -251,7 +249,7 @@ fn malformed(error: &dyn std::fmt::Display) -> Refusal {
 
 /// Who sends a body, and what it says of it.
 pub(super) struct Sender {
-    pub(super) peer: IpAddr,
+    peer: Peer,
     query: Query,
     admitted: Admitted,
 }
@@ -264,11 +262,15 @@ impl Sender {
 
     pub(super) fn envelope(&self, ready: Ready) -> Envelope {
         let mut envelope = Envelope::new(DOOR, Timestamp::now(), ready.framing, ready.payload);
-        envelope.peer = Some(self.peer);
+        self.peer.mark(&mut envelope);
         envelope.format = self.query.format.as_deref().map(CompactString::from);
         envelope.host = self.query.host.as_deref().map(CompactString::from);
         self.admitted.mark(&mut envelope);
         envelope
+    }
+
+    pub(super) fn count_cut(&self, app: &App, lines: u64) {
+        app.intake.dropped_of(DOOR, Some(self.peer.ip()), self.peer.name(), DropReason::Truncated, lines);
     }
 }
 
@@ -348,7 +350,7 @@ async fn flush(
         Unit::Element => splitter.units_total(),
     };
     let cut = splitter.cut_total() - receipt.truncated;
-    app.intake.dropped(DOOR, Some(sender.peer), DropReason::Truncated, cut);
+    sender.count_cut(app, cut);
     receipt.truncated += cut;
     Ok(())
 }

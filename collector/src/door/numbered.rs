@@ -9,8 +9,7 @@ use canh_wire::BatchNumber;
 
 use super::http::{App, Refusal, read_all};
 use super::lines::LineSplitter;
-use super::ndjson::{DOOR, PIECE_LEN, Receipt, Sender};
-use crate::drops::DropReason;
+use super::ndjson::{PIECE_LEN, Receipt, Sender};
 use crate::envelope::Framing;
 use crate::sources::{SourceAbout, SourceKey};
 
@@ -41,7 +40,7 @@ pub(super) async fn receive(
         let appended = app.intake.append(envelope, records).await.map_err(|error| Refusal::journal(&error))?;
         receipt.accepted += records;
         if part == 1 && !appended.duplicate {
-            app.intake.dropped(DOOR, Some(sender.peer), DropReason::Truncated, cut);
+            sender.count_cut(app, cut);
         }
     }
     receipt.truncated = cut;

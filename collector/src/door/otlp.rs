@@ -1,12 +1,11 @@
-//! What the gRPC and the HTTP form of OTLP share: the two kinds of message, and the way of one into the journal.
-
-use std::net::IpAddr;
+//! What the gRPC and the HTTP form of OTLP share: the kinds of message, and the way of one into the journal.
 
 use bytes::Bytes;
 use canh_schema::Timestamp;
 use canh_wire::{BatchNumber, attribute};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, metric, number_data_point};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -14,10 +13,11 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::intake::Intake;
+use super::connection::Peer;
+use super::intake::{Intake, source_key};
 use crate::envelope::{Door, Envelope, Framing};
 use crate::journal::{Appended, JournalError};
-use crate::sources::{SourceAbout, SourceKey};
+use crate::sources::SourceAbout;
 
 /// Metrics with this start describe the agent itself.
 const AGENT_METRICS: &str = "canh_agent_";
@@ -88,6 +88,27 @@ impl Signal for Metrics {
     }
 }
 
+pub(super) struct Traces;
+
+impl Signal for Traces {
+    type Request = ExportTraceServiceRequest;
+    type Response = ExportTraceServiceResponse;
+    const FRAMING: Framing = Framing::OtlpTraces;
+    const GRPC_PATH: &'static str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    const HTTP_PATH: &'static str = "/v1/traces";
+
+    fn count(request: &Self::Request) -> u64 {
+        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.map(|scope| scope.spans.len() as u64).sum()
+    }
+
+    fn about(request: &Self::Request) -> SourceAbout {
+        let mut about = SourceAbout::default();
+        request.resource_spans.iter().for_each(|spans| describe(&mut about, spans.resource.as_ref()));
+        about
+    }
+}
+
 fn count_points(metric: &Metric) -> u64 {
     let points = match &metric.data {
         None => 0,
@@ -143,9 +164,9 @@ fn series_name(name: &str, point: &NumberDataPoint) -> String {
 }
 
 /// The batch of one message, which `bytes` is as it came.
-pub(super) fn envelope<S: Signal>(door: Door, peer: IpAddr, agent: Option<BatchNumber>, bytes: Bytes) -> Envelope {
+pub(super) fn envelope<S: Signal>(door: Door, peer: &Peer, agent: Option<BatchNumber>, bytes: Bytes) -> Envelope {
     let mut envelope = Envelope::new(door, Timestamp::now(), S::FRAMING, bytes);
-    envelope.peer = Some(peer);
+    peer.mark(&mut envelope);
     envelope.agent = agent;
     envelope
 }
@@ -156,10 +177,7 @@ pub(super) async fn append<S: Signal>(
     envelope: Envelope,
     request: &S::Request,
 ) -> Result<Appended, JournalError> {
-    let key = match (envelope.agent, envelope.peer) {
-        (Some(batch), _) => Some(SourceKey::Agent(batch.agent)),
-        (None, peer) => peer.map(|peer| SourceKey::Peer(envelope.door, peer)),
-    };
+    let key = source_key(&envelope);
     let appended = intake.append(envelope, S::count(request)).await?;
     if let Some(key) = key {
         intake.sources.describe(&key, S::about(request));

@@ -1,4 +1,4 @@
-//! OTLP over gRPC: logs and metrics. A batch is answered once it is durable in the journal.
+//! OTLP over gRPC: logs, metrics and traces. A batch is answered once it is durable in the journal.
 //!
 //! The journal keeps the message's own bytes; it is decoded here only to refuse what is not a message and to count.
 //! A full journal is `RESOURCE_EXHAUSTED` with a `RetryInfo` (OTLP specification, "OTLP/gRPC Throttling").
@@ -18,6 +18,7 @@ use axum::{Extension, Router};
 use bytes::{Buf, Bytes};
 use canh_schema::ByteSize;
 use canh_wire::{BatchNumber, limit};
+use compact_str::CompactString;
 use prost::Message;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -25,13 +26,15 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EnabledCompre
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Request, Response, Status};
 
-use super::connection::{self, Limits, Peer, Protocol};
-use super::intake::Intake;
-use super::otlp::{self, Logs, Metrics, Signal};
+use super::connection::{HttpServer, Peer, Protocol};
+use super::intake::{Intake, TOKEN_LABEL};
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfGrpc};
+use super::otlp::{self, Logs, Metrics, Signal, Traces};
+use super::tls::{Application, Handshakes, Tls};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::envelope::Door;
 use crate::journal::JournalError;
-use crate::token::check_bearer;
+use crate::token::Scheme;
 
 const NAME: &str = "otlp_grpc";
 const DOOR: Door = Door::OtlpGrpc;
@@ -47,23 +50,15 @@ pub struct OtlpGrpcConfig {
     /// Address to listen on.
     #[serde(with = "canh_config::socket_addr")]
     pub listen: SocketAddr,
+    /// Whether TLS is spoken, with the files of `[collector.tls]`. Nothing else is taken then.
+    pub tls: bool,
     /// Longest message after decompression. A longer one is refused.
     #[serde(with = "canh_config::byte_size")]
     pub message_max: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
-    /// once and counted. Raise it if senders come through a proxy.
-    pub connections_per_address_max: NonZeroUsize,
+    pub connections: ConnectionsConfig<OfGrpc>,
+    pub handshakes: HandshakesConfig,
     /// Messages received at the same time; with `message_max` this bounds memory. More are told to come again.
     pub requests_max: NonZeroUsize,
-    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
-    /// makes room for a new connection.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
     /// A message must have arrived and be durable within this time.
     #[serde(with = "canh_config::duration")]
     pub request_timeout: Duration,
@@ -74,12 +69,11 @@ impl Default for OtlpGrpcConfig {
         Self {
             enabled: true,
             listen: SocketAddr::from(([127, 0, 0, 1], 4317)),
+            tls: false,
             message_max: limit::MESSAGE_MAX,
-            connections_max: const { NonZeroUsize::new(1_024).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             requests_max: const { NonZeroUsize::new(32).unwrap() },
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(60),
         }
     }
@@ -92,17 +86,19 @@ impl OtlpGrpcConfig {
     }
 }
 
-pub(super) fn bind(config: &OtlpGrpcConfig, intake: &Intake) -> Result<Option<BoundDoor>, BindError> {
+pub(super) fn bind(
+    config: &OtlpGrpcConfig,
+    tls: Option<&Arc<Tls>>,
+    intake: &Intake,
+) -> Result<Option<BoundDoor>, BindError> {
     if !config.enabled {
         return Ok(None);
     }
     let (listener, address) = listen_tcp(NAME, config.listen)?;
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let handshakes = tls
+        .filter(|_| config.tls)
+        .map(|tls| Handshakes::new(NAME, tls.clone(), intake, &config.handshakes).speaking(Application::Http2));
+    let limits = config.connections.limits();
     let intake = intake.clone();
     let app = App {
         intake: intake.clone(),
@@ -113,11 +109,12 @@ pub(super) fn bind(config: &OtlpGrpcConfig, intake: &Intake) -> Result<Option<Bo
     let router = Router::new()
         .route(Logs::GRPC_PATH, post(export::<Logs>))
         .route(Metrics::GRPC_PATH, post(export::<Metrics>))
+        .route(Traces::GRPC_PATH, post(export::<Traces>))
         .fallback(unknown)
         .with_state(app);
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| {
-        connection::serve_http(NAME, listener, Protocol::Http2, limits, router, intake, stop)
-    })))
+    let secured = handshakes.is_some();
+    let server = HttpServer { door: NAME, protocol: Protocol::Http2, limits, handshakes, router, intake };
+    Ok(Some(BoundDoor::new(NAME, address, move |stop| server.serve(listener, stop)).secured(secured)))
 }
 
 #[derive(Clone)]
@@ -131,7 +128,7 @@ struct App {
 type Answer = http::Response<tonic::body::Body>;
 
 async fn unknown() -> Answer {
-    Status::unimplemented("this door takes OpenTelemetry logs and metrics only").into_http()
+    Status::unimplemented("this door takes OpenTelemetry logs, metrics and traces only").into_http()
 }
 
 /// Checks who asks before anything of the message is read.
@@ -141,10 +138,13 @@ async fn export<S: Signal>(
     request: http::Request<Body>,
 ) -> Answer {
     let authorization = request.headers().get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-    if let Err(error) = check_bearer(&*app.intake.tokens, authorization) {
-        app.intake.refused(DOOR, "unauthenticated");
-        return Status::unauthenticated(error.to_string()).into_http();
-    }
+    let token = match app.intake.who(&[Scheme::Bearer], authorization) {
+        Ok(token) => token,
+        Err(error) => {
+            app.intake.refused(DOOR, "unauthenticated");
+            return Status::unauthenticated(error.to_string()).into_http();
+        }
+    };
     let agent = match canh_wire::number_of(request.headers()) {
         Ok(agent) => agent,
         Err(error) => {
@@ -162,7 +162,7 @@ async fn export<S: Signal>(
     let mut grpc = Grpc::new(RawCodec::<S>(PhantomData))
         .apply_compression_config(accepted, EnabledCompressionEncodings::default())
         .apply_max_message_size_config(Some(app.message_max), None);
-    let method = Export::<S> { app: app.clone(), peer, agent, signal: PhantomData };
+    let method = Export::<S> { app: app.clone(), peer, agent, token, signal: PhantomData };
     match tokio::time::timeout(app.request_timeout, grpc.unary(method, request)).await {
         Ok(answer) => answer,
         Err(_) => {
@@ -176,6 +176,8 @@ struct Export<S> {
     app: App,
     peer: Peer,
     agent: Option<BatchNumber>,
+    /// Name of the source, if it has a token of its own.
+    token: Option<CompactString>,
     signal: PhantomData<fn() -> S>,
 }
 
@@ -184,10 +186,11 @@ impl<S: Signal> UnaryService<Received<S>> for Export<S> {
     type Future = Pin<Box<dyn Future<Output = Result<Response<S::Response>, Status>> + Send>>;
 
     fn call(&mut self, request: Request<Received<S>>) -> Self::Future {
-        let (app, peer, agent) = (self.app.clone(), self.peer, self.agent);
+        let (app, peer, agent, token) = (self.app.clone(), self.peer.clone(), self.agent, self.token.take());
         Box::pin(async move {
             let Received { bytes, request } = request.into_inner();
-            let envelope = otlp::envelope::<S>(DOOR, peer.ip(), agent, bytes);
+            let mut envelope = otlp::envelope::<S>(DOOR, &peer, agent, bytes);
+            envelope.label(TOKEN_LABEL, token.as_deref().unwrap_or_default());
             match otlp::append::<S>(&app.intake, envelope, &request).await {
                 Ok(_) => Ok(Response::new(S::Response::default())),
                 Err(error) => {

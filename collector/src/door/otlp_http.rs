@@ -117,7 +117,7 @@ async fn receive<S: Signal>(
                 (Bytes::from(request.encode_to_vec()), request)
             }
         };
-        let mut envelope = otlp::envelope::<S>(DOOR, peer.ip(), agent, bytes);
+        let mut envelope = otlp::envelope::<S>(DOOR, &peer, agent, bytes);
         admitted.mark(&mut envelope);
         let appended = otlp::append::<S>(&app.intake, envelope, &request).await;
         appended.map(drop).map_err(|error| Refusal::journal(&error))

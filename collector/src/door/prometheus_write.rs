@@ -93,7 +93,7 @@ async fn take(app: &App, samples_max: u64, peer: Peer, request: Request<Body>) -
         return Ok(());
     }
     let mut envelope = Envelope::new(DOOR, Timestamp::now(), Framing::PrometheusWrite, message.into());
-    envelope.peer = Some(peer.ip());
+    peer.mark(&mut envelope);
     admitted.mark(&mut envelope);
     app.append_once(envelope, samples, &admitted).await.map(drop)
 }

@@ -19,8 +19,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::connection::{self, BoxError, Limits};
+use super::connection::{self, BoxError};
 use super::intake::Intake;
+use super::limits::{ConnectionsConfig, OfStreams};
 use super::log_limit::LogLimit;
 use super::places::Place;
 use super::relp_frames::{self as frames, BadFrame, Command, Frame, FrameReader, SERVER_CLOSE};
@@ -54,16 +55,7 @@ pub struct RelpConfig {
     pub message_max: ByteSize,
     /// Messages of one connection that are taken before those before them are answered.
     pub window: NonZeroUsize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address.
-    pub connections_per_address_max: NonZeroUsize,
-    /// A connection that has sent nothing at all is closed after so long.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
+    pub connections: ConnectionsConfig<OfStreams>,
     /// A message that has begun must go on within this time, or the connection is closed.
     #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
@@ -78,10 +70,7 @@ impl Default for RelpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 2514)),
             message_max: ByteSize::kib(64),
             window: const { NonZeroUsize::new(1_024).unwrap() },
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(3_600),
+            connections: ConnectionsConfig::default(),
             message_timeout: Duration::from_secs(60),
             format: None,
         }
@@ -120,21 +109,12 @@ pub(super) fn bind(config: &RelpConfig, intake: &Intake) -> Result<Option<BoundD
 }
 
 async fn serve(config: RelpConfig, listener: TcpListener, intake: Intake, stop: CancellationToken) {
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let limits = config.connections.limits();
     let settings = Arc::new(Settings {
         door: DOOR,
         message_max: config.message_max.as_len(),
         window: config.window.get(),
-        patience: Patience {
-            first_byte: config.first_byte_timeout,
-            idle: config.idle_timeout,
-            message: config.message_timeout,
-        },
+        patience: config.connections.patience(config.message_timeout),
         format: config.format.as_deref().map(CompactString::from),
     });
     let log = Arc::new(LogLimit::default());

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, BoxError, Limits};
+use super::connection::{self, BoxError};
 use super::intake::Intake;
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfStreams};
 use super::log_limit::LogLimit;
 use super::relp::{Session, Settings, payload_len_max};
-use super::syslog_stream::Patience;
 use super::tls::{Handshakes, Secured, Tls};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::envelope::Door;
@@ -37,21 +37,8 @@ pub struct RelpTlsConfig {
     pub message_max: ByteSize,
     /// Messages of one connection that are taken before those before them are answered.
     pub window: NonZeroUsize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address.
-    pub connections_per_address_max: NonZeroUsize,
-    /// Handshakes under way at the same time. Beyond it the oldest is given up for a new one, and counted.
-    pub half_open_max: NonZeroUsize,
-    /// A handshake may take so long.
-    #[serde(with = "canh_config::duration")]
-    pub handshake_timeout: Duration,
-    /// A connection that has sent nothing at all is closed after so long.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
+    pub connections: ConnectionsConfig<OfStreams>,
+    pub handshakes: HandshakesConfig,
     /// A message that has begun must go on within this time, or the connection is closed.
     #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
@@ -66,12 +53,8 @@ impl Default for RelpTlsConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 2515)),
             message_max: ByteSize::kib(64),
             window: const { NonZeroUsize::new(1_024).unwrap() },
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
-            half_open_max: const { NonZeroUsize::new(128).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(3_600),
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             message_timeout: Duration::from_secs(60),
             format: None,
         }
@@ -93,28 +76,19 @@ pub(super) fn bind(
     let Some(tls) = tls.filter(|_| config.enabled).cloned() else { return Ok(None) };
     let (listener, address) = listen_tcp(NAME, config.listen)?;
     let (config, intake) = (config.clone(), intake.clone());
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop))))
+    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop)).secured(true)))
 }
 
 async fn serve(config: RelpTlsConfig, listener: TcpListener, tls: Arc<Tls>, intake: Intake, stop: CancellationToken) {
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let limits = config.connections.limits();
     let settings = Arc::new(Settings {
         door: DOOR,
         message_max: config.message_max.as_len(),
         window: config.window.get(),
-        patience: Patience {
-            first_byte: config.first_byte_timeout,
-            idle: config.idle_timeout,
-            message: config.message_timeout,
-        },
+        patience: config.connections.patience(config.message_timeout),
         format: config.format.as_deref().map(CompactString::from),
     });
-    let handshakes = Handshakes::new(NAME, tls, &intake, config.half_open_max, config.handshake_timeout);
+    let handshakes = Handshakes::new(NAME, tls, &intake, &config.handshakes);
     let (handshakes, log) = (Arc::new(handshakes), Arc::new(LogLimit::default()));
     let work = |stream, peer: SocketAddr, place| {
         let (settings, intake, stop) = (settings.clone(), intake.clone(), stop.clone());

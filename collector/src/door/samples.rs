@@ -26,6 +26,10 @@ pub(super) const DOOR: Door = Door::Samples;
 /// Longest text of the query, in bytes.
 pub(super) const TEXT_MAX: usize = 4_096;
 const MODE_LEN_MAX: usize = 7;
+/// Longest of the texts about a transfer that are no addresses of the web.
+const SHORT_TEXT_MAX: usize = 256;
+/// Which way a transferred file went.
+const DIRECTIONS: &[&str] = &["to_responder", "to_originator"];
 
 /// One file, whole.
 #[derive(Clone, Debug)]
@@ -54,17 +58,62 @@ pub struct SampleOrigin {
     pub mode: String,
     /// When the file was last written, as `2026-11-27T08:00:00Z`.
     pub modified: String,
+    // What follows is about a file that was seen in traffic.
+    /// The two ends of the connection; the source is who began it.
+    pub source_ip: Option<IpAddr>,
+    pub source_port: Option<u16>,
+    pub destination_ip: Option<IpAddr>,
+    pub destination_port: Option<u16>,
+    /// Community ID of the connection, by which its flow is found.
+    pub community_id: String,
+    /// `http`, `smtp` or `ftp`.
+    pub protocol: String,
+    /// `to_responder` for an upload, `to_originator` for a download.
+    pub direction: String,
+    pub url: String,
+    pub method: String,
+    pub status: Option<u16>,
+    /// As declared.
+    pub content_type: String,
+    /// What the bytes are still encoded with, as `br`.
+    pub encoding: String,
+    /// Which part of a file it is, as `bytes 0-99/1000`. Empty for a whole one.
+    pub part: String,
+    /// When the transfer ended, as `2026-11-27T08:00:00Z`.
+    pub observed: String,
 }
 
 impl SampleOrigin {
     /// What cannot be kept of it, in words.
     pub(super) fn problem(&self) -> Option<String> {
-        let texts = [("name", &self.name), ("path", &self.path), ("host", &self.host), ("owner", &self.owner)];
+        let texts = [
+            ("name", &self.name),
+            ("path", &self.path),
+            ("host", &self.host),
+            ("owner", &self.owner),
+            ("url", &self.url),
+        ];
         if let Some((name, _)) = texts.into_iter().find(|(_, text)| text.len() > TEXT_MAX) {
             return Some(format!("`{name}` is longer than {TEXT_MAX} bytes; send a shorter one"));
         }
-        if !self.modified.is_empty() && Timestamp::parse_rfc3339(&self.modified).is_none() {
-            return Some("`modified` is no time; write it as `2026-11-27T08:00:00Z`".to_owned());
+        let short = [
+            ("community_id", &self.community_id),
+            ("protocol", &self.protocol),
+            ("method", &self.method),
+            ("content_type", &self.content_type),
+            ("encoding", &self.encoding),
+            ("part", &self.part),
+        ];
+        if let Some((name, _)) = short.into_iter().find(|(_, text)| text.len() > SHORT_TEXT_MAX) {
+            return Some(format!("`{name}` is longer than {SHORT_TEXT_MAX} bytes; send a shorter one"));
+        }
+        for (name, text) in [("modified", &self.modified), ("observed", &self.observed)] {
+            if !text.is_empty() && Timestamp::parse_rfc3339(text).is_none() {
+                return Some(format!("`{name}` is no time; write it as `2026-11-27T08:00:00Z`"));
+            }
+        }
+        if !self.direction.is_empty() && !DIRECTIONS.contains(&self.direction.as_str()) {
+            return Some(format!("`direction` is one of `{}`", DIRECTIONS.join("`, `")));
         }
         let octal = self.mode.len() <= MODE_LEN_MAX && self.mode.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
         (!octal).then(|| format!("`mode` is up to {MODE_LEN_MAX} octal digits, as `0755`"))
@@ -134,9 +183,10 @@ async fn take(app: &App, peer: Peer, request: Request<Body>) -> Result<String, R
     let sink = app.intake.samples.clone().ok_or_else(no_rules)?;
     let origin = read_query(&parts.uri)?;
     let bytes = read_body(body, app.config.sample_max).await?;
-    let sender = SampleSender::new(peer, admitted, &origin.host, &parts.headers);
     let received = Timestamp::now();
-    let sample = Sample { origin, bytes, received, peer: peer.ip() };
+    let address = peer.ip();
+    let sender = SampleSender::new(peer, admitted, &origin.host, &parts.headers);
+    let sample = Sample { origin, bytes, received, peer: address };
     let unavailable = |error: SampleRefused| {
         let reason = if error == SampleRefused::Full { "busy" } else { "stopped" };
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason, error.to_string())
@@ -172,7 +222,7 @@ impl SampleSender {
         records: u64,
     ) -> Result<(), Refusal> {
         let mut envelope = Envelope::new(DOOR, received, Framing::NdJson, lines);
-        envelope.peer = Some(self.peer.ip());
+        self.peer.mark(&mut envelope);
         envelope.format = Some(CompactString::const_new("json"));
         envelope.host = (!self.host.is_empty()).then(|| CompactString::from(&self.host));
         self.admitted.mark(&mut envelope);
@@ -191,7 +241,9 @@ pub(super) fn no_rules() -> Refusal {
 
 fn read_query(uri: &Uri) -> Result<SampleOrigin, Refusal> {
     let bad = |message| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", message);
-    let known = "known parameters: name, path, host, owner, uid, gid, mode, modified";
+    let known = "known parameters: name, path, host, owner, uid, gid, mode, modified, source_ip, source_port, \
+                 destination_ip, destination_port, community_id, protocol, direction, url, method, status, content_type, \
+                 encoding, part, observed";
     let origin = axum::extract::Query::<SampleOrigin>::try_from_uri(uri)
         .map_err(|error| bad(format!("{}; {known}", error.body_text())))?
         .0;

@@ -1,4 +1,5 @@
-//! Tokens of single sources beside the one that all share: `[[collector.http.token]]`. The files are looked at again every
+//! Tokens of single sources beside the one that all share: `[[collector.token]]`, for everything that is sent over HTTP or
+//! gRPC. The files are looked at again every
 //! few seconds, so a source is revoked by emptying or removing its file, and gets a new token by writing one.
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ const NAME_LEN_MAX: usize = 64;
 /// Shorter ones could be guessed.
 const TOKEN_LEN_MIN: usize = 16;
 
-/// `[[collector.http.token]]`
+/// `[[collector.token]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceToken {

@@ -259,7 +259,7 @@ async fn take(
     let admitted = app.make_room(&parts.headers, app.config.message_max, token)?;
     let body = read_all(body.into_data_stream(), app.config.message_max).await?;
     let mut envelope = Envelope::new(DOOR, Timestamp::now(), framing, body);
-    envelope.peer = Some(peer.ip());
+    peer.mark(&mut envelope);
     let events = match framing {
         Framing::HecEvents => {
             count(&envelope.payload, settings.events_max).map_err(|(at, error)| Wrong::event(at, error))?

@@ -2,7 +2,6 @@
 //! tell which. What becomes of them is the business of [`super::syslog_stream`].
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, BoxError, Limits};
+use super::connection::{self, BoxError};
 use super::intake::Intake;
-use super::syslog_stream::{Connection, Patience, READ_LEN, StreamSettings};
+use super::limits::{ConnectionsConfig, OfStreams};
+use super::syslog_stream::{Connection, READ_LEN, StreamSettings};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::envelope::Door;
 
@@ -36,18 +36,7 @@ pub struct SyslogTcpConfig {
     /// Messages of one connection are journaled in pieces of this size, or as soon as no more have come.
     #[serde(with = "canh_config::byte_size")]
     pub batch_size: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
-    /// once and counted. Raise it if senders come through a proxy.
-    pub connections_per_address_max: NonZeroUsize,
-    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
-    /// makes room for a new connection.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
+    pub connections: ConnectionsConfig<OfStreams>,
     /// A message that has begun must go on within this time, or the connection is closed.
     #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
@@ -62,10 +51,7 @@ impl Default for SyslogTcpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 5514)),
             message_max: ByteSize::kib(64),
             batch_size: ByteSize::kib(128),
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(3_600),
+            connections: ConnectionsConfig::default(),
             message_timeout: Duration::from_secs(60),
             format: None,
         }
@@ -90,22 +76,13 @@ pub(super) fn bind(config: &SyslogTcpConfig, intake: &Intake) -> Result<Option<B
 }
 
 async fn serve(config: SyslogTcpConfig, listener: TcpListener, intake: Intake, stop: CancellationToken) {
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let limits = config.connections.limits();
     let settings = Arc::new(StreamSettings {
         door: DOOR,
         framing: None,
         message_max: config.message_max.as_len(),
         batch_size: config.batch_size.as_len(),
-        patience: Patience {
-            first_byte: config.first_byte_timeout,
-            idle: config.idle_timeout,
-            message: config.message_timeout,
-        },
+        patience: config.connections.patience(config.message_timeout),
         format: config.format.as_deref().map(CompactString::from),
     });
     let work = |stream, peer: SocketAddr, place| {

@@ -1,7 +1,6 @@
 //! Syslog over TLS (RFC 5425): octet counts, or one message per line as many senders have it.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, BoxError, Limits};
+use super::connection::{self, BoxError};
 use super::intake::Intake;
-use super::syslog_stream::{Connection, Patience, READ_LEN, StreamSettings};
+use super::limits::{ConnectionsConfig, HandshakesConfig, OfStreams};
+use super::syslog_stream::{Connection, READ_LEN, StreamSettings};
 use super::tls::{Handshakes, Secured, Tls};
 use super::{BindError, BoundDoor, listen_tcp};
 use crate::envelope::Door;
@@ -36,23 +36,8 @@ pub struct SyslogTlsConfig {
     /// Messages of one connection are journaled in pieces of this size, or as soon as no more have come.
     #[serde(with = "canh_config::byte_size")]
     pub batch_size: ByteSize,
-    /// Connections at the same time. More are closed at once and counted.
-    pub connections_max: NonZeroUsize,
-    /// Connections of one address at the same time; an IPv6 network of /64 counts as one address. More are closed at
-    /// once and counted. Raise it if senders come through a proxy.
-    pub connections_per_address_max: NonZeroUsize,
-    /// Handshakes under way at the same time. Beyond it the oldest is given up for a new one, and counted.
-    pub half_open_max: NonZeroUsize,
-    /// A handshake may take so long.
-    #[serde(with = "canh_config::duration")]
-    pub handshake_timeout: Duration,
-    /// A connection that has sent nothing at all is closed after so long. When the door is full, the oldest of these
-    /// makes room for a new connection.
-    #[serde(with = "canh_config::duration")]
-    pub first_byte_timeout: Duration,
-    /// A connection on which nothing arrives for so long is closed.
-    #[serde(with = "canh_config::duration")]
-    pub idle_timeout: Duration,
+    pub connections: ConnectionsConfig<OfStreams>,
+    pub handshakes: HandshakesConfig,
     /// A message that has begun must go on within this time, or the connection is closed.
     #[serde(with = "canh_config::duration")]
     pub message_timeout: Duration,
@@ -67,12 +52,8 @@ impl Default for SyslogTlsConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 6514)),
             message_max: ByteSize::kib(64),
             batch_size: ByteSize::kib(128),
-            connections_max: const { NonZeroUsize::new(512).unwrap() },
-            connections_per_address_max: const { NonZeroUsize::new(64).unwrap() },
-            half_open_max: const { NonZeroUsize::new(128).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(3_600),
+            connections: ConnectionsConfig::default(),
+            handshakes: HandshakesConfig::default(),
             message_timeout: Duration::from_secs(60),
             format: None,
         }
@@ -95,29 +76,20 @@ pub(super) fn bind(
     let Some(tls) = tls.filter(|_| config.enabled).cloned() else { return Ok(None) };
     let (listener, address) = listen_tcp(NAME, config.listen)?;
     let (config, intake) = (config.clone(), intake.clone());
-    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop))))
+    Ok(Some(BoundDoor::new(NAME, address, move |stop| serve(config, listener, tls, intake, stop)).secured(true)))
 }
 
 async fn serve(config: SyslogTlsConfig, listener: TcpListener, tls: Arc<Tls>, intake: Intake, stop: CancellationToken) {
-    let limits = Limits {
-        connections_max: config.connections_max,
-        connections_per_address_max: config.connections_per_address_max,
-        first_byte_timeout: config.first_byte_timeout,
-        idle_timeout: config.idle_timeout,
-    };
+    let limits = config.connections.limits();
     let settings = Arc::new(StreamSettings {
         door: DOOR,
         framing: None,
         message_max: config.message_max.as_len(),
         batch_size: config.batch_size.as_len(),
-        patience: Patience {
-            first_byte: config.first_byte_timeout,
-            idle: config.idle_timeout,
-            message: config.message_timeout,
-        },
+        patience: config.connections.patience(config.message_timeout),
         format: config.format.as_deref().map(CompactString::from),
     });
-    let handshakes = Handshakes::new(NAME, tls, &intake, config.half_open_max, config.handshake_timeout);
+    let handshakes = Handshakes::new(NAME, tls, &intake, &config.handshakes);
     let handshakes = Arc::new(handshakes);
     let work = |stream, peer: SocketAddr, place| {
         let (settings, intake, stop) = (settings.clone(), intake.clone(), stop.clone());

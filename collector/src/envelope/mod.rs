@@ -172,10 +172,12 @@ pub enum Framing {
     JournalExport = 52,
     /// A list as in [`Framing::Records`] of events of the forward protocol, each a tag, a time and a record in MessagePack.
     Fluent = 53,
+    /// One protobuf `ExportTraceServiceRequest`.
+    OtlpTraces = 60,
 }
 
 impl Framing {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OtlpLogs,
         Self::OtlpMetrics,
         Self::Lines,
@@ -188,6 +190,7 @@ impl Framing {
         Self::PrometheusWrite,
         Self::JournalExport,
         Self::Fluent,
+        Self::OtlpTraces,
     ];
 
     fn from_number(number: u8) -> Option<Self> {

@@ -38,9 +38,11 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Record> {
         match self.framing {
-            Framing::OtlpLogs | Framing::OtlpMetrics | Framing::HecEvents | Framing::PrometheusWrite => {
-                self.whole(Cut::Whole)
-            }
+            Framing::OtlpLogs
+            | Framing::OtlpMetrics
+            | Framing::OtlpTraces
+            | Framing::HecEvents
+            | Framing::PrometheusWrite => self.whole(Cut::Whole),
             Framing::Lines | Framing::NdJson | Framing::ElasticBulk => self.line(),
             Framing::Records | Framing::Flows | Framing::Snmp | Framing::JournalExport | Framing::Fluent => {
                 self.listed()

@@ -236,6 +236,7 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
     targets.push(("elastic_bulk", elastic_bulk::fuzz));
     targets.push(("splunk_hec", splunk_hec::fuzz));
     targets.push(("prometheus_write", prometheus::fuzz));
+    targets.push(("otlp_spans", otlp::fuzz_spans));
     targets.push(("vendor_sources", crate::vendor::fuzz));
     targets.extend(crate::door::FUZZ_TARGETS);
     targets

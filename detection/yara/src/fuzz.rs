@@ -26,6 +26,10 @@ static TARGETS: &[FuzzTarget] = &[
     FuzzTarget { name: "zstd", run: |bytes| scan(bytes, b"\x28\xb5\x2f\xfd") },
     FuzzTarget { name: "xz", run: |bytes| scan(bytes, b"\xfd7zXZ\x00") },
     FuzzTarget { name: "tar", run: |bytes| crate::unpack::open(bytes, Some(Packing::Tar), &mut Nothing) },
+    FuzzTarget { name: "mime", run: |bytes| scan(bytes, b"Content-Type: multipart/mixed; boundary=x\r\n") },
+    FuzzTarget { name: "multipart", run: |bytes| scan(bytes, b"--x\r\nContent-Type: a/b\r\n") },
+    FuzzTarget { name: "document", run: |bytes| scan(bytes, b"{\"a\":\"") },
+    FuzzTarget { name: "carriers", run: carriers },
     FuzzTarget { name: "pe", run: |bytes| scan(bytes, b"MZ") },
     FuzzTarget { name: "elf", run: |bytes| scan(bytes, b"\x7fELF") },
     FuzzTarget {
@@ -51,6 +55,11 @@ rule strings { strings: $a = "abc" nocase wide ascii $b = { 50 4b [1-8] 00 } $c 
 fn scan(bytes: &[u8], head: &[u8]) {
     let limits = ScanLimits { time_max: Duration::from_secs(2), unpacked_max: 8 << 20, ..ScanLimits::default() };
     SCANNER.scan(&[head, bytes].concat(), &SampleInfo::default(), &limits);
+}
+
+fn carriers(bytes: &[u8]) {
+    crate::unpack::open(bytes, Some(Packing::Mime), &mut Nothing);
+    crate::unpack::open(bytes, Some(Packing::Document), &mut Nothing);
 }
 
 /// A sink for a reader that is called without its magic.

@@ -23,3 +23,6 @@ pub use load::{RuleFile, RuleFiles};
 pub use problem::{Place, RuleProblem};
 pub use report::{Gap, GapReason, Hit, Member, Meta, RuleMatch, SampleHashes, ScanReport};
 pub use scan::{SampleInfo, ScanLimits, Scanner};
+
+/// Stands for what is opened. Other numbers mean that a sample may give another report with the same rules.
+pub const OPENING: u32 = 2;

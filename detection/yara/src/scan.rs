@@ -150,13 +150,21 @@ impl Walk<'_> {
             return;
         }
         let packing = sniff::packing(bytes);
-        if packing.is_none() && !sniff::ends_like_zip(bytes) {
+        let carrier = if packing.is_none() { sniff::carrier(bytes) } else { None };
+        let is_zip_behind = packing.is_none() && sniff::ends_like_zip(bytes);
+        if packing.is_none() && carrier.is_none() && !is_zip_behind {
             return;
         }
         if self.path.len() >= self.limits.depth_max as usize {
             return self.gap(GapReason::Depth, "");
         }
-        unpack::open(bytes, packing, self);
+        if carrier.is_some() {
+            unpack::open(bytes, carrier, self);
+        }
+        // A text may have a zip behind it as well as a program.
+        if (packing.is_some() || is_zip_behind) && !self.is_over() {
+            unpack::open(bytes, packing, self);
+        }
     }
 
     fn scan(&mut self, whole: &[u8]) {

@@ -1,6 +1,8 @@
 //! What a file is by its first bytes, in the words that public rules use for the external variable `filetype`, and
 //! which packings there are.
 
+use crate::unpack;
+
 /// Kind of packing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Packing {
@@ -9,6 +11,10 @@ pub(crate) enum Packing {
     Tar,
     Zstd,
     Xz,
+    /// A mail or parts of `multipart/*`.
+    Mime,
+    /// XML or JSON with files in base64 in it.
+    Document,
     /// Known and not opened.
     Closed,
 }
@@ -64,6 +70,11 @@ fn find<T: Copy>(table: &[Magic<T>], bytes: &[u8]) -> Option<T> {
 /// The packing that the first bytes name.
 pub(crate) fn packing(bytes: &[u8]) -> Option<Packing> {
     find(PACKINGS, bytes)
+}
+
+/// What a text carries files as, for bytes without a packing.
+pub(crate) fn carrier(bytes: &[u8]) -> Option<Packing> {
+    if unpack::is_mime(bytes) { Some(Packing::Mime) } else { unpack::is_document(bytes).then_some(Packing::Document) }
 }
 
 /// Whether a zip's end record lies in the last 64 KiB, where it may be. A zip may have a program in front of it, as

@@ -37,6 +37,112 @@ fn each_packing_is_opened() {
     check("a.docx", &zip(&[("word/b.jar", &inner)]), &["a.docx!/word/b.jar!/c.txt"], &[]);
 }
 
+/// Base64 in lines of 76, as mail has it.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for (at, group) in bytes.chunks(3).enumerate() {
+        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
+            text.push(if place > group.len() { '=' } else { char::from(digit) });
+        }
+        if at % 19 == 18 {
+            text.push_str("\r\n");
+        }
+    }
+    text
+}
+
+#[test]
+fn parts_of_mail_are_members() {
+    let zipped = base64(&zip(&[("b.txt", &text())]));
+    let attachment = format!(
+        "Content-Type: application/zip; name=\"old.zip\"\r\nContent-Transfer-Encoding: base64\r\n\
+         Content-Disposition: attachment;\r\n filename=\"=?UTF-8?B?{}?=\"\r\n\r\n{zipped}\r\n",
+        base64("hóa đơn.zip".as_bytes())
+    );
+    let mail = format!(
+        "Received: from a\r\n by b\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_x y\"\r\n\r\n\
+         preamble\r\n--=_x y\r\nContent-Type: multipart/alternative; boundary=zz\r\n\r\n--zz\r\n\
+         Content-Transfer-Encoding: quoted-printable\r\n\r\nca=\r\nna=72y\r\n--zz--\r\n\
+         --=_x y\r\n{attachment}--=_x y--\r\nepilogue"
+    );
+    let expected = ["m.eml!/multipart!/part", "m.eml!/hóa đơn.zip!/b.txt"];
+    check("m.eml", mail.as_bytes(), &expected, &[]);
+    let in_mailbox = ["m.mbox!/multipart!/part", "m.mbox!/hóa đơn.zip!/b.txt"];
+    check("m.mbox", format!("From a@b Mon\n{mail}").as_bytes(), &in_mailbox, &[]);
+    // One message that is nothing but a file, and one in another.
+    let single = format!("Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", base64(b"a canary"));
+    check("s.eml", single.as_bytes(), &["s.eml!/part"], &[]);
+    let outer =
+        format!("Content-Type: multipart/digest; boundary=q\n\n--q\nContent-Type: message/rfc822\n\n{single}\n--q--\n");
+    check("o.eml", outer.as_bytes(), &["o.eml!/message.eml!/part"], &[]);
+}
+
+#[test]
+fn parts_of_forms_and_soap_are_members() {
+    let form = "--b1\r\nContent-Disposition: form-data; name=\"f\"; filename=\"c.php\"\r\n\r\nca nary\r\n--b1\r\n\
+                Content-Disposition: form-data; name=\"g\"; filename*=UTF-8''d%20e.jsp\r\n\r\n\r\ncanary\r\n\r\n--b1--\r\n";
+    check("up", form.as_bytes(), &["", "up!/d e.jsp"], &[]);
+    // The part has exactly the bytes between the line ends that belong to the boundaries.
+    let rule = "rule r { condition: filesize == 10 and filename == \"d e.jsp\" and extension == \".jsp\" }";
+    assert_eq!(places(&scan(&scanner(rule), "up", form.as_bytes())), ["up!/d e.jsp"]);
+    // MTOM: the document refers to parts that are as they are.
+    let mut mtom = b"--uuid:1\r\nContent-Type: application/xop+xml; type=\"text/xml\"\r\n\r\n<s:Envelope><xop:Include \
+                     href=\"cid:2\"/></s:Envelope>\r\n--uuid:1\r\nContent-ID: <2>\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+        .to_vec();
+    mtom.extend(zip(&[("b.txt", &text())]));
+    mtom.extend(b"\r\n--uuid:1--");
+    // Such a body ends like a zip too, and both readings are looked at.
+    check("m", &mtom, &["m!/part!/b.txt", "m!/b.txt"], &[]);
+    check("cut", b"--b1\r\nContent-Type: a/b\r\n\r\nxx canary", &["", "cut!/part"], &["damaged"]);
+    check("other", b"--b1\r\nContent-Type: a/b\r\n\r\nx\r\n--b12\r\ncanary\r\n--b1--", &["", "other!/part"], &[]);
+}
+
+#[test]
+fn files_in_documents_are_members() {
+    let zipped = base64(&zip(&[("b.txt", &text())]));
+    let soap = format!(
+        "<?xml version=\"1.0\"?>\n<s:Envelope><s:Body><file name=\"x\">\n{zipped}\n</file></s:Body></s:Envelope>"
+    );
+    check("soap.xml", soap.as_bytes(), &["soap.xml!/base64-1!/b.txt"], &[]);
+    let one_line = zipped.replace("\r\n", "");
+    check("a.json", format!("{{\"a\":[{{\"b\":\"{one_line}\"}}]}}").as_bytes(), &["a.json!/base64-1!/b.txt"], &[]);
+    // A document in a document, and both in a form.
+    let inner = base64(format!("{{\"b\":\"{one_line}\"}}").as_bytes());
+    let form = format!("--q\r\nContent-Type: text/xml\r\n\r\n<a>{inner}</a>\r\n--q--\r\n");
+    check("f", form.as_bytes(), &["f!/part!/base64-1!/base64-1!/b.txt"], &[]);
+    check("plain.json", b"{\"a\":\"canary\"}", &[""], &[]);
+    check("hash.json", format!("{{\"a\":\"{}\"}}", "ab12".repeat(32)).as_bytes(), &[], &[]);
+}
+
+#[test]
+fn carriers_are_bounded() {
+    let part = "--x\r\nContent-Type: a/b\r\n\r\ny\r\n".repeat(300);
+    check_bounded("many.form", part.as_bytes(), &ScanLimits { members_max: 200, ..limits() }, "members");
+    let texts = format!("[{}1]", format!("\"{}\",", "Zm9v".repeat(25)).repeat(300));
+    check_bounded("many.json", texts.as_bytes(), &ScanLimits { members_max: 200, ..limits() }, "members");
+    let mut nested = "x".repeat(90);
+    for _ in 0..20 {
+        nested = format!("{{\"a\":\"{}\"}}", base64(nested.as_bytes()).replace("\r\n", ""));
+    }
+    check_bounded("deep.json", nested.as_bytes(), &limits(), "depth");
+    // Header fields and boundaries that lead nowhere.
+    let begun = Instant::now();
+    for bytes in [
+        format!("Content-Type: multipart/mixed; boundary=x\n{}", "a: b\n".repeat(1 << 20)),
+        format!("a: {}", "b".repeat(32 << 20)),
+        format!("Content-Type: multipart/mixed; {}\n\n", "a;".repeat(1 << 14)),
+        format!("--x\nContent-Type: a/b\n\n{}", "--".repeat(8 << 20)),
+        format!("<{}", "A<".repeat(8 << 20)),
+        format!("<{}", "&#".repeat(8 << 20)),
+    ] {
+        scan(&scanner(CANARY), "a", bytes.as_bytes());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+}
+
 #[test]
 fn a_zip_behind_a_program_is_found() {
     let mut bytes = b"MZ this program unpacks itself".to_vec();

@@ -36,6 +36,7 @@ const CUT: &[u8] = b"canh import 1";
 Examples:
   canh import /mnt/evidence/Windows/System32/winevt/Logs     # into the server of --data
   canh import cloudtrail/ firewall.csv.gz old-logs.tar.zst capture.pcapng
+  canh import capture.pcap --files                           # with the files in it, for the YARA rules
   canh import Security.evtx --rules rules/ --rules sigma/    # judged here, without a server
   canh import Security.evtx --json | jq -r '.Event.System.EventID'
 
@@ -60,6 +61,9 @@ pub(crate) struct FilesArgs {
     /// Host of records that name none
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
+    /// Have the files that packets transfer (HTTP, SMTP, FTP) scanned by the server with its YARA rules
+    #[arg(long, conflicts_with_all = ["json", "rules"])]
+    files: bool,
     /// The agent's program, which reads packets
     #[arg(long, value_name = "PROGRAM", default_value = "canh-agent")]
     agent: PathBuf,

@@ -24,6 +24,8 @@ const IMPORTER: AgentId = AgentId::from_bytes(*b"canh-file-import");
 
 /// File in an agent's folder that says that its capture was sent to the end.
 const DONE: &str = "done";
+/// What stands in it if the files in the packets were sent too.
+const WITH_FILES: &str = "files\n";
 
 pub(super) enum Target {
     Server(Server),
@@ -65,6 +67,8 @@ pub(super) struct Server {
     url: String,
     format: Option<String>,
     agent: PathBuf,
+    /// Whether the server gets the files that packets transfer.
+    files: bool,
     /// Which file, and how far it was sent before.
     file: u64,
     sent: u64,
@@ -75,14 +79,14 @@ impl Server {
         let data = args.data.data.clone();
         let client = Client::of(&data)?;
         let doors = Doors::load(&data)?;
-        let mut url = format!("http://{}/ingest/ndjson", Doors::open("http", doors.http)?);
+        let mut url = format!("http://{}/ingest/ndjson", doors.plain("http", doors.http)?);
         if let Some(host) = &args.host {
             let host: String = url::form_urlencoded::byte_serialize(host.as_bytes()).collect();
             url.push_str(&format!("?host={host}"));
         }
         let token = doors.token(&data)?;
-        let (format, agent) = (args.format.clone(), args.agent.clone());
-        Ok(Self { client, doors, data, token, url, format, agent, file: 0, sent: 0 })
+        let (format, agent, files) = (args.format.clone(), args.agent.clone(), args.files);
+        Ok(Self { client, doors, data, token, url, format, agent, files, file: 0, sent: 0 })
     }
 
     /// Whether this file was sent to its end before. What was sent of it is not sent again.
@@ -144,6 +148,13 @@ impl Server {
         let state = path.with_extension("state");
         let done = state.join(DONE);
         if done.exists() {
+            // The records would come a second time.
+            let with_files = fs::read_to_string(&done).unwrap_or_default() == WITH_FILES;
+            ensure!(
+                with_files || !self.files,
+                "the packets of `{name}` were imported without `--files` before; what is in them can be scanned in an \
+                 import into another data directory"
+            );
             return Ok(());
         }
         // The agent knows the file that it began with by more than its name.
@@ -151,12 +162,22 @@ impl Server {
             copy.persist(&path).with_context(unwritable)?;
         }
         self.run_agent(&path, &state)?;
-        fs::write(&done, "").and_then(|()| fs::remove_file(&path)).with_context(unwritable)
+        fs::write(&done, if self.files { WITH_FILES } else { "" })
+            .and_then(|()| fs::remove_file(&path))
+            .with_context(unwritable)
     }
 
     fn run_agent(&self, capture: &Path, state: &Path) -> anyhow::Result<()> {
         let mut config = self.doors.agent_head(&self.data, "import", state)?;
         config.push_str(&format!("\n[[input.capture]]\nfile = {:?}\n", capture.display().to_string()));
+        if self.files {
+            // Nothing else waits for the network or the scanner meanwhile, so there is no rate.
+            config.push_str(&format!(
+                "[input.capture.files]\nurl = \"http://{}\"\nsize_max = \"32MiB\"\nfiles_per_minute = 1000000\n\
+                 bytes_per_hour = \"1000GiB\"\n",
+                self.doors.plain("http", self.doors.http)?
+            ));
+        }
         let path = state.with_extension("toml");
         fs::write(&path, config).with_context(|| format!("cannot write `{}`", path.display()))?;
         let output = Command::new(&self.agent)

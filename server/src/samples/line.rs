@@ -1,6 +1,8 @@
 //! The log lines of one scan: `yara_match` for each rule that matches, and one `yara_scan` for the file, so that what
 //! was clean, and what was not looked at, can be found later.
 
+use std::net::IpAddr;
+
 use canh_collector::SampleOrigin;
 use canh_schema::Timestamp;
 use canh_yara::{RuleMatch, ScanReport};
@@ -44,6 +46,8 @@ struct Line<'a> {
     md5: &'a str,
     #[serde(rename = "file.hash.sha256")]
     sha256: &'a str,
+    #[serde(flatten)]
+    transfer: Option<TransferPart<'a>>,
     /// Set if the result is that of an earlier scan.
     #[serde(rename = "yara.known", skip_serializing_if = "Option::is_none")]
     known: Option<bool>,
@@ -51,6 +55,64 @@ struct Line<'a> {
     rule: Option<RulePart<'a>>,
     #[serde(flatten)]
     scan: Option<ScanPart<'a>>,
+}
+
+/// What only a file has that was seen in traffic: by these its flow is found.
+#[derive(Clone, Debug, Serialize)]
+struct TransferPart<'a> {
+    #[serde(rename = "source.ip", skip_serializing_if = "Option::is_none")]
+    source_ip: Option<IpAddr>,
+    #[serde(rename = "source.port", skip_serializing_if = "Option::is_none")]
+    source_port: Option<u16>,
+    #[serde(rename = "destination.ip", skip_serializing_if = "Option::is_none")]
+    destination_ip: Option<IpAddr>,
+    #[serde(rename = "destination.port", skip_serializing_if = "Option::is_none")]
+    destination_port: Option<u16>,
+    #[serde(rename = "network.community_id", skip_serializing_if = "str::is_empty")]
+    community_id: &'a str,
+    #[serde(rename = "network.protocol", skip_serializing_if = "str::is_empty")]
+    protocol: &'a str,
+    #[serde(rename = "url.full", skip_serializing_if = "str::is_empty")]
+    url: &'a str,
+    #[serde(rename = "http.request.method", skip_serializing_if = "str::is_empty")]
+    method: &'a str,
+    #[serde(rename = "http.response.status_code", skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(rename = "file.mime_type", skip_serializing_if = "str::is_empty")]
+    content_type: &'a str,
+    #[serde(rename = "transfer.direction", skip_serializing_if = "str::is_empty")]
+    direction: &'a str,
+    #[serde(rename = "transfer.encoding", skip_serializing_if = "str::is_empty")]
+    encoding: &'a str,
+    #[serde(rename = "transfer.part", skip_serializing_if = "str::is_empty")]
+    part: &'a str,
+}
+
+impl<'a> TransferPart<'a> {
+    fn of(origin: &'a SampleOrigin) -> Option<Self> {
+        let is_http = origin.protocol.is_empty() || origin.protocol == "http";
+        let was_seen = origin.source_ip.is_some() || !origin.community_id.is_empty() || !origin.url.is_empty();
+        was_seen.then(|| Self {
+            source_ip: origin.source_ip,
+            source_port: origin.source_port,
+            destination_ip: origin.destination_ip,
+            destination_port: origin.destination_port,
+            community_id: &origin.community_id,
+            protocol: &origin.protocol,
+            url: &origin.url,
+            method: if is_http { &origin.method } else { "" },
+            status: origin.status,
+            content_type: &origin.content_type,
+            direction: &origin.direction,
+            encoding: &origin.encoding,
+            part: &origin.part,
+        })
+    }
+}
+
+/// When it happened: a transfer has a time of its own, which is not later than ours.
+fn time_of(origin: &SampleOrigin, received: Timestamp) -> Timestamp {
+    Timestamp::parse_rfc3339(&origin.observed).map_or(received, |observed| observed.min(received))
 }
 
 /// What only a match has.
@@ -120,11 +182,13 @@ pub(super) enum Told {
 /// The lines, and how many they are.
 pub(super) fn lines(origin: &SampleOrigin, received: Timestamp, report: &ScanReport, told: Told) -> (Vec<u8>, u64) {
     let info = super::info_of(origin);
-    let time = received.to_string();
-    let shown = match (origin.path.as_str(), info.filename.as_str()) {
-        ("", "") => "a file without a name",
-        ("", name) => name,
-        (path, _) => path,
+    let time = time_of(origin, received).to_string();
+    let transfer = TransferPart::of(origin);
+    let shown = match (origin.path.as_str(), origin.url.as_str(), info.filename.as_str()) {
+        ("", "", "") => "a file without a name",
+        ("", "", name) => name,
+        ("", url, _) => url,
+        (path, ..) => path,
     };
     let line = |action, message, rule, scan| Line {
         _product: "canh",
@@ -146,6 +210,7 @@ pub(super) fn lines(origin: &SampleOrigin, received: Timestamp, report: &ScanRep
         size: report.size,
         md5: &report.hashes.md5,
         sha256: &report.hashes.sha256,
+        transfer: transfer.clone(),
         known: (told == Told::Known).then_some(true),
         rule,
         scan,
@@ -272,6 +337,50 @@ mod tests {
         assert_eq!(values[0]["yara.strings"], serde_json::json!(["$a at 3 length 4: { 62 61 64 0a }"]));
         assert_eq!((&values[1]["event.action"], &values[1]["yara.matches"]), (&"yara_scan".into(), &1.into()));
         assert_eq!(values[0]["file.hash.sha256"], values[1]["file.hash.sha256"]);
+    }
+
+    #[test]
+    fn a_transfer_names_its_flow() {
+        let mut files = RuleFiles::default();
+        files.add(Path::new("r.yar"), "r.yar", "rule r { condition: filesize > 0 }".to_owned());
+        let origin = SampleOrigin {
+            name: "a.zip".to_owned(),
+            source_ip: Some(IpAddr::from([10, 0, 0, 1])),
+            source_port: Some(40_000),
+            community_id: "1:abc".to_owned(),
+            protocol: "http".to_owned(),
+            direction: "to_originator".to_owned(),
+            url: "http://x.vn/a.zip".to_owned(),
+            method: "GET".to_owned(),
+            status: Some(200),
+            observed: "2026-11-27T08:00:00Z".to_owned(),
+            ..SampleOrigin::default()
+        };
+        let report = files.compile().scanner.scan(b"x", &super::super::info_of(&origin), &ScanLimits::default());
+        for (received, time) in
+            [("2026-11-28T00:00:00Z", "2026-11-27T08:00:00Z"), ("2026-11-20T00:00:00Z", "2026-11-20T00:00:00Z")]
+        {
+            let received = Timestamp::parse_rfc3339(received).expect("a time");
+            let time = Timestamp::parse_rfc3339(time).expect("a time").to_string();
+            let (text, count) = lines(&origin, received, &report, Told::Fresh);
+            assert_eq!(count, 2);
+            for line in String::from_utf8(text).expect("UTF-8").lines() {
+                let value: Value = serde_json::from_str(line).expect("JSON");
+                for (key, expected) in [
+                    ("@timestamp", Value::from(time.clone())),
+                    ("source.ip", "10.0.0.1".into()),
+                    ("source.port", 40_000.into()),
+                    ("destination.ip", Value::Null),
+                    ("network.community_id", "1:abc".into()),
+                    ("url.full", "http://x.vn/a.zip".into()),
+                    ("http.response.status_code", 200.into()),
+                    ("transfer.direction", "to_originator".into()),
+                    ("file.name", "a.zip".into()),
+                ] {
+                    assert_eq!(value[key], expected, "{key}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl RuleSetKey {
         let info = super::info_of(origin);
         let mut hash = blake3::Hasher::new();
         hash.update(&self.hash);
+        hash.update(&canh_yara::OPENING.to_le_bytes());
         hash.update(sha256.as_bytes());
         for asked in &self.asked {
             let text = match asked {

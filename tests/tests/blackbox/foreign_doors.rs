@@ -32,6 +32,9 @@ pub(crate) fn run(python: &Path, script: &str, server: &Server) -> anyhow::Resul
         .args(["-c", script])
         .env("PORT", server.ports.http.to_string())
         .env("TOKEN", server.ingest_token()?)
+        // Python's requests would believe these and not the file that it is given.
+        .env_remove("REQUESTS_CA_BUNDLE")
+        .env_remove("CURL_CA_BUNDLE")
         .output()
         .context("cannot run Python")?;
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -175,8 +178,7 @@ fn a_source_with_its_own_token_is_named_and_revoked() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("firewall.token");
     fs::write(&file, "a-token-of-the-firewall\n")?;
-    let config =
-        format!("[[collector.http.token]]\nname = \"firewall\"\ntoken_file = {:?}\n", file.display().to_string());
+    let config = format!("[[collector.token]]\nname = \"firewall\"\ntoken_file = {:?}\n", file.display().to_string());
     let server = Server::start(dir.path(), &ServerOptions { config, ..ServerOptions::default() })?;
     let base = format!("http://127.0.0.1:{}", server.ports.http);
     let ndjson = format!("{base}/ingest/ndjson");

@@ -21,4 +21,6 @@ mod rule_tune;
 mod samples;
 mod snmp_door;
 mod syslog_doors;
+mod tls_doors;
+mod traffic_files;
 mod yara;

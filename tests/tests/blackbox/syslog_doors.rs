@@ -31,10 +31,10 @@ fn installed(tools: &[&str], modules: &[&str]) -> bool {
 }
 
 /// An authority, a server and clients, made by openssl.
-struct Certificates(PathBuf);
+pub(crate) struct Certificates(PathBuf);
 
 impl Certificates {
-    fn make(dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn make(dir: &Path) -> anyhow::Result<Self> {
         let certificates = Self(dir.join("tls"));
         fs::create_dir_all(&certificates.0)?;
         for name in ["ca", "other"] {
@@ -48,7 +48,7 @@ impl Certificates {
         Ok(certificates)
     }
 
-    fn issue(&self, name: &str, authority: &str, names: &str, days: u32) -> anyhow::Result<()> {
+    pub(crate) fn issue(&self, name: &str, authority: &str, names: &str, days: u32) -> anyhow::Result<()> {
         self.openssl(&format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"))?;
         fs::write(self.0.join("names"), format!("subjectAltName={names}\n"))?;
         self.openssl(&format!(
@@ -62,12 +62,12 @@ impl Certificates {
         Ok(())
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 
     /// `[collector.tls]`
-    fn settings(&self, clients: &str) -> String {
+    pub(crate) fn settings(&self, clients: &str) -> String {
         format!(
             "[collector.tls]\ncertificate = {:?}\nkey = {:?}\nclient_authorities = {:?}\nclient_certificates = {clients:?}\n",
             self.path("server.pem"),
@@ -77,7 +77,7 @@ impl Certificates {
     }
 
     /// What one `openssl s_client` that sends a line has to say.
-    fn send(&self, port: u16, arguments: &[&str], line: &str) -> anyhow::Result<()> {
+    pub(crate) fn send(&self, port: u16, arguments: &[&str], line: &str) -> anyhow::Result<()> {
         let mut child = Command::new("openssl")
             .args(["s_client", "-quiet", "-no_ign_eof", "-connect", &format!("127.0.0.1:{port}"), "-CAfile", "ca.pem"])
             .args(arguments)
@@ -126,7 +126,7 @@ fn stored(server: &Server, kind: &str) -> anyhow::Result<HashMap<u32, u32>> {
     Ok(found)
 }
 
-fn metrics(server: &Server) -> anyhow::Result<String> {
+pub(crate) fn metrics(server: &Server) -> anyhow::Result<String> {
     Ok(server.api()?.request("/metrics", &[])?.1)
 }
 

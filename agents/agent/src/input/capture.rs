@@ -15,13 +15,15 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use canh_packet::{Checksums, FlowConfig, FlowTable, LinkType, Record, VlanKeys};
+use canh_packet::{CarveStats, CarvedFile, Checksums, FlowConfig, FlowTable, LinkType, Record, VlanKeys};
 use canh_schema::{Timestamp, Value};
 use filter::Peer;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Capture, Offline, Precision};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+
+use super::samples::FilesConfig;
 
 /// Longest wait for a packet before flows are looked through and `stop` is noticed.
 const WAIT_MS: u8 = 100;
@@ -69,6 +71,10 @@ pub struct CaptureConfig {
     /// Seconds after which a flow that goes on is reported.
     #[serde(default = "default_active_seconds")]
     pub active_seconds: u64,
+    /// Files that HTTP, SMTP and FTP transfer in the clear are taken out of the traffic and offered to the server for its
+    /// YARA rules. None are when left out.
+    #[serde(default)]
+    pub files: Option<FilesConfig>,
 }
 
 fn default_snaplen() -> u32 {
@@ -113,6 +119,14 @@ pub struct CaptureRecord {
     pub attributes: Vec<(&'static str, Value)>,
 }
 
+/// What a capture hands on.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Captured {
+    Record(CaptureRecord),
+    /// A file that was transferred whole, if files are wanted.
+    File(Box<CarvedFile>),
+}
+
 /// What a capture counted so far.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CaptureCounters {
@@ -127,6 +141,8 @@ pub struct CaptureCounters {
     pub dropped: Vec<(&'static str, u64)>,
     pub flows: usize,
     pub records: u64,
+    /// Files taken out of the traffic.
+    pub files: CarveStats,
 }
 
 /// Why a capture could not begin or go on.
@@ -161,7 +177,7 @@ pub fn spawn<S, O>(
     observe: O,
 ) -> io::Result<JoinHandle<Result<CaptureCounters, CaptureError>>>
 where
-    S: FnMut(CaptureRecord) -> ControlFlow<()> + Send + 'static,
+    S: FnMut(Captured) -> ControlFlow<()> + Send + 'static,
     O: FnMut(&CaptureCounters) + Send + 'static,
 {
     thread::Builder::new().name("capture".to_owned()).spawn(move || run(&config, &surroundings, &stop, sink, observe))
@@ -169,7 +185,7 @@ where
 
 /// Captures until `stop`, the end of the file, or until `sink` breaks off. Then every flow that goes on is reported.
 ///
-/// `sink` takes the records and may block: packets then wait in the kernel's buffer. `observe` is told the counters
+/// `sink` takes records and files and may block: packets then wait in the kernel's buffer. `observe` is told the counters
 /// about every second and at the end.
 ///
 /// # Errors
@@ -179,7 +195,7 @@ pub fn run(
     config: &CaptureConfig,
     surroundings: &Surroundings,
     stop: &CancellationToken,
-    mut sink: impl FnMut(CaptureRecord) -> ControlFlow<()>,
+    mut sink: impl FnMut(Captured) -> ControlFlow<()>,
     mut observe: impl FnMut(&CaptureCounters),
 ) -> Result<CaptureCounters, CaptureError> {
     let (source, name) = open(config, surroundings)?;
@@ -274,6 +290,7 @@ impl Reader {
             checksums: if config.verify_checksums { Checksums::Verify } else { Checksums::Ignore },
             vlans: if config.merge_vlans { VlanKeys::Merge } else { VlanKeys::Separate },
             hash_seed,
+            carve: config.files.as_ref().map(FilesConfig::carve),
             ..FlowConfig::default()
         };
         Self { table: FlowTable::new(flows), records: Vec::new(), name, dropped: [0; 2], last_reading: [0; 2] }
@@ -284,7 +301,7 @@ impl Reader {
         mut capture: Capture<Offline>,
         config: &CaptureConfig,
         stop: &CancellationToken,
-        sink: &mut impl FnMut(CaptureRecord) -> ControlFlow<()>,
+        sink: &mut impl FnMut(Captured) -> ControlFlow<()>,
         observe: &mut impl FnMut(&CaptureCounters),
     ) -> Result<(), CaptureError> {
         let link = LinkType(capture.get_datalink().0);
@@ -318,7 +335,7 @@ impl Reader {
         &mut self,
         mut capture: Capture<Active>,
         stop: &CancellationToken,
-        sink: &mut impl FnMut(CaptureRecord) -> ControlFlow<()>,
+        sink: &mut impl FnMut(Captured) -> ControlFlow<()>,
         observe: &mut impl FnMut(&CaptureCounters),
     ) -> Result<(), CaptureError> {
         let link = LinkType(capture.get_datalink().0);
@@ -356,9 +373,12 @@ impl Reader {
         Ok(())
     }
 
-    fn hand_on(&mut self, sink: &mut impl FnMut(CaptureRecord) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn hand_on(&mut self, sink: &mut impl FnMut(Captured) -> ControlFlow<()>) -> ControlFlow<()> {
         for record in self.records.drain(..) {
-            sink(fields::record(&record, &self.name))?;
+            sink(Captured::Record(fields::record(&record, &self.name)))?;
+        }
+        for file in self.table.take_files() {
+            sink(Captured::File(Box::new(file)))?;
         }
         ControlFlow::Continue(())
     }
@@ -392,6 +412,7 @@ impl Reader {
             dropped,
             flows: self.table.len(),
             records: stats.records,
+            files: self.table.carve_stats(),
         }
     }
 }

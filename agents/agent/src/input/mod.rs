@@ -82,7 +82,7 @@ pub fn inputs(config: &Config) -> Vec<Box<dyn Input>> {
     }
     let server = capture::filter::Peer::of_url(&config.server.url);
     for capture in &config.input.capture {
-        inputs.push(Box::new(packets::PacketInput::new(capture.clone(), server.clone())));
+        inputs.push(Box::new(packets::PacketInput::new(capture.clone(), server.clone(), config.server.clone())));
     }
     if let Some(metrics) = &config.input.metrics {
         inputs.push(Box::new(metrics::MetricsInput::new(metrics.clone())));

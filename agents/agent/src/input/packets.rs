@@ -11,14 +11,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use canh_packet::CarveStats;
 use canh_schema::Timestamp;
 use canh_wire::LogEntry;
 use tracing::{info, warn};
 
 use super::capture::filter::Peer;
-use super::capture::{self, CaptureConfig, CaptureCounters, CaptureError, CaptureRecord, Surroundings};
+use super::capture::{self, CaptureConfig, CaptureCounters, CaptureError, CaptureRecord, Captured, Surroundings};
+use super::samples::{FileSender, Given};
 use super::{Context, Input, InputError, Mode, wait};
 use crate::checkpoint::{Marks, Place};
+use crate::config::ServerConfig;
 use crate::counters::{Counters, DropReason, Source};
 use crate::queue::{CHUNK_LEN, Closed, Item, Mark, Payload, Sink};
 
@@ -32,11 +35,24 @@ pub struct PacketInput {
     server: Option<Peer>,
     /// Records of the file that are in the queue already, if this input was started again.
     taken: Option<u64>,
+    /// How files are sent, if they are wanted.
+    sending: ServerConfig,
+    files: Option<FileSender>,
 }
 
 impl PacketInput {
-    pub fn new(config: CaptureConfig, server: Option<Peer>) -> Self {
-        Self { config, server, taken: None }
+    pub fn new(config: CaptureConfig, server: Option<Peer>, sending: ServerConfig) -> Self {
+        Self { config, server, taken: None, sending, files: None }
+    }
+
+    /// Begins to send files, once.
+    fn start_files(&mut self, context: &Context) -> Result<(), InputError> {
+        if let (Some(config), None) = (&self.config.files, &self.files) {
+            let sender = FileSender::start(config, &self.sending, context)
+                .map_err(|error| InputError::failed("cannot start a thread", error))?;
+            self.files = Some(sender);
+        }
+        Ok(())
     }
 
     fn surroundings(&self, context: &Context) -> Surroundings {
@@ -52,7 +68,15 @@ impl PacketInput {
             return Ok(());
         }
         let out = RefCell::new(Out::new(&context.sink, None));
-        let sink = |record| out.borrow_mut().push(record, |_| None);
+        let sink = |captured| match captured {
+            Captured::Record(record) => out.borrow_mut().push(record, |_| None),
+            Captured::File(file) => {
+                if let Some(files) = &self.files {
+                    files.give(*file, Given::IfRoom);
+                }
+                ControlFlow::Continue(())
+            }
+        };
         let mut counted = Counted::default();
         let observe = |counters: &CaptureCounters| {
             counted.note(counters, &context.counters);
@@ -60,6 +84,9 @@ impl PacketInput {
         };
         let result = capture::run(&self.config, &self.surroundings(context), &context.stop, sink, observe);
         out.borrow_mut().flush();
+        if let Some(files) = self.files.as_ref().filter(|_| context.stop.is_cancelled()) {
+            files.stop();
+        }
         result.map(|_| ()).map_err(|error| failed(&error))
     }
 
@@ -79,10 +106,20 @@ impl PacketInput {
         // The same packets always give the same records, so the first ones can be left out by number.
         let mut seen = 0;
         let out = RefCell::new(Out::new(&context.sink, Some(CHUNK_LEN)));
-        let sink = |record| {
+        let sink = |captured| {
             if context.stop.is_cancelled() {
                 return ControlFlow::Break(()); // flows cut short by the stop are not the file's records
             }
+            let record = match captured {
+                Captured::Record(record) => record,
+                Captured::File(file) => {
+                    // What an earlier process found may not have been sent; what this one found is.
+                    if let Some(files) = self.files.as_ref().filter(|_| self.taken.is_none() || seen >= skip) {
+                        files.give(*file, Given::Wait);
+                    }
+                    return ControlFlow::Continue(());
+                }
+            };
             seen += 1;
             if seen <= skip {
                 return ControlFlow::Continue(());
@@ -94,6 +131,10 @@ impl PacketInput {
         let result = capture::run(&self.config, &self.surroundings(context), &context.stop, sink, observe);
         out.borrow_mut().flush();
         self.taken = Some(seen.max(skip));
+        if let Some(files) = &self.files {
+            // Only then the capture file is done with.
+            files.drain().map_err(InputError::Failed)?;
+        }
         if out.borrow().closed || context.stop.is_cancelled() {
             return Ok(());
         }
@@ -182,6 +223,7 @@ struct Counted {
     kernel: u64,
     interface: u64,
     analysis: u64,
+    files: CarveStats,
 }
 
 impl Counted {
@@ -191,6 +233,9 @@ impl Counted {
             (&mut self.kernel, now.dropped_kernel, DropReason::CaptureKernel),
             (&mut self.interface, now.dropped_interface, DropReason::CaptureInterface),
             (&mut self.analysis, analysis, DropReason::CaptureAnalysis),
+            (&mut self.files.incomplete, now.files.incomplete, DropReason::TransferIncomplete),
+            (&mut self.files.too_large, now.files.too_large, DropReason::TransferTooLarge),
+            (&mut self.files.no_room, now.files.no_room, DropReason::TransferNoRoom),
         ];
         for (before, now, reason) in rows {
             counters.count_dropped(reason, now.saturating_sub(*before));
@@ -209,6 +254,7 @@ impl Input for PacketInput {
     }
 
     fn run(&mut self, context: &Context) -> Result<(), InputError> {
+        self.start_files(context)?;
         let Some(path) = self.config.file.clone() else { return self.run_interface(context) };
         self.run_file(&path, context)?;
         // Nothing more will come, but the supervisor need not know.
@@ -287,6 +333,10 @@ mod tests {
         }
     }
 
+    fn server() -> ServerConfig {
+        toml::from_str("url = \"http://127.0.0.1:4317\"").unwrap()
+    }
+
     /// What reached the spool: records as text, and the places that came with them.
     #[derive(Default)]
     struct Kept {
@@ -310,7 +360,7 @@ mod tests {
         /// A process that reads the file and is gone after `items_max` items.
         fn run(&mut self, path: &Path, items_max: usize) {
             let text = format!("file = {:?}\nflows_max = 40", path.display().to_string());
-            let mut input = PacketInput::new(toml::from_str(&text).unwrap(), None);
+            let mut input = PacketInput::new(toml::from_str(&text).unwrap(), None, server());
             let (sink, receiver) = queue(1);
             let context = context(AgentId::from_bytes([9; 16]), sink, self.marks.clone());
             let reading = thread::spawn(move || {
@@ -349,7 +399,7 @@ mod tests {
     fn the_seed_for_files_stays_with_the_agent() {
         let seed = |agent| {
             let context = context(agent, queue(1).0, Marks::new());
-            PacketInput::new(toml::from_str("file = \"/a\"").unwrap(), None).surroundings(&context).file_seed
+            PacketInput::new(toml::from_str("file = \"/a\"").unwrap(), None, server()).surroundings(&context).file_seed
         };
         assert_eq!(seed(AgentId::from_bytes([1; 16])), 0x0101_0101_0101_0101);
         assert_eq!(seed(AgentId::from_bytes([2; 16])), 0x0202_0202_0202_0202);

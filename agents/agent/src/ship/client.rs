@@ -20,6 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use crate::config::{Compression, ServerConfig};
+use crate::tls::{Connector, TlsError};
 
 const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -52,6 +53,24 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the connection could not be secured.
+    pub fn is_about_tls(&self) -> bool {
+        let Self::Server { status, .. } = self else { return false };
+        let mut source = std::error::Error::source(&**status);
+        while let Some(error) = source {
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let is_ours =
+                inner.is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>() || inner.is::<TlsError>());
+            // What the server says after the handshake, as of a certificate that is missing in version 1.3, comes through
+            // HTTP/2, which keeps only the words.
+            if is_ours || error.to_string().contains("received fatal alert") {
+                return true;
+            }
+            source = error.source();
+        }
+        false
+    }
+
     pub fn code(&self) -> Code {
         match self {
             Self::TokenFile { .. } | Self::Token { .. } => Code::Unauthenticated,
@@ -64,12 +83,16 @@ impl ClientError {
 impl Client {
     /// Does not connect yet. `spool` is the spool's number, which goes with every batch.
     pub fn new(config: &ServerConfig, agent: AgentId, spool: u64) -> Result<Self, tonic::transport::Error> {
-        let channel = Endpoint::from_shared(config.url.clone())?
+        let endpoint = Endpoint::from_shared(config.url.clone())?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_timeout(Duration::from_secs(20))
-            .connect_lazy();
+            .keep_alive_timeout(Duration::from_secs(20));
+        let channel = if config.url.starts_with("https://") {
+            endpoint.connect_with_connector_lazy(Connector(config.tls.clone().unwrap_or_default()))
+        } else {
+            endpoint.connect_lazy()
+        };
         let mut grpc = Grpc::new(channel)
             .accept_compressed(CompressionEncoding::Zstd)
             .max_encoding_message_size(limit::MESSAGE_MAX.as_len());

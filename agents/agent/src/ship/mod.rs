@@ -192,12 +192,17 @@ impl Shipper {
     }
 }
 
+/// What to do when a connection cannot be secured.
+const TLS_HINT: &str = "; `server.tls.authorities` must hold the authority of the server's certificate, `server.url` a \
+                        name that is in it, and `server.tls.certificate` this agent's own if the server asks for one";
+
 /// The reason and, where a person can help, what to do.
 fn describe(error: &ClientError) -> String {
     let hint = match error.code() {
         Code::Unauthenticated => "; check that `server.token_file` holds the token that the server gave out",
         Code::PermissionDenied => "; this agent's token may not send: ask for another one",
         Code::Unimplemented => "; is `server.url` the address of the collector's OTLP gRPC input?",
+        _ if error.is_about_tls() => TLS_HINT,
         _ => "",
     };
     format!("{error}{hint}")

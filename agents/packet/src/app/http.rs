@@ -1,4 +1,4 @@
-//! HTTP/1: requests and answers, with their bodies stepped over. Source: RFC 9112.
+//! HTTP/1: requests and answers. Bodies are stepped over, unless somebody wants them as files. Source: RFC 9112.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,8 @@ use httparse::{EMPTY_HEADER, Header, Request, Response, Status};
 
 use super::Context;
 use super::stream::{Bytes, Progress};
-use crate::record::{HttpRecord, Record};
+use crate::carve::{FileAbout, FileDirection, FileId, declared_name, name_of_target, name_of_type};
+use crate::record::{AppProtocol, HttpRecord, Record};
 use crate::time::Timestamp;
 
 /// Requests of one connection that wait for their answers; the oldest is written without one when there are more.
@@ -93,11 +94,13 @@ pub(crate) struct HttpStream {
     pending: VecDeque<HttpRecord>,
     /// Answers may be missing, so that the next one need not belong to the oldest request.
     lost_answers: bool,
+    /// The bodies under way, if they are wanted.
+    files: [Option<FileId>; 2],
 }
 
 impl Default for HttpStream {
     fn default() -> Self {
-        Self { phases: [Phase::Head; 2], pending: VecDeque::new(), lost_answers: false }
+        Self { phases: [Phase::Head; 2], pending: VecDeque::new(), lost_answers: false, files: [None; 2] }
     }
 }
 
@@ -118,8 +121,12 @@ impl HttpStream {
                     self.phases[bytes.end] = Phase::Head;
                     Step::Go(0)
                 }
-                Phase::UntilClose | Phase::Lost => Step::Go(rest.len()),
-                phase => self.body(phase, Bytes { data: rest, ..bytes }),
+                Phase::UntilClose => {
+                    context.append(&mut self.files[bytes.end], rest);
+                    Step::Go(rest.len())
+                }
+                Phase::Lost => Step::Go(rest.len()),
+                phase => self.body(phase, Bytes { data: rest, ..bytes }, context),
             };
             match step {
                 Step::Go(len) => at += len,
@@ -131,38 +138,45 @@ impl HttpStream {
     }
 
     /// Steps over bytes of a body.
-    fn body(&mut self, phase: Phase, bytes: Bytes<'_>) -> Step {
-        let (data, phase_now) = (bytes.data, &mut self.phases[bytes.end]);
+    fn body(&mut self, phase: Phase, bytes: Bytes<'_>, context: &mut Context<'_>) -> Step {
+        let (data, phase_now, file) = (bytes.data, &mut self.phases[bytes.end], &mut self.files[bytes.end]);
         let take = |left: u64| usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
         match phase {
             Phase::Body(left) => {
                 let len = take(left);
                 let left = left - len as u64;
+                context.append(file, data.get(..len).unwrap_or_default());
+                if left == 0 {
+                    context.finish_file(file);
+                }
                 *phase_now = if left == 0 { Phase::Head } else { Phase::Body(left) };
                 Step::Go(len)
             }
             Phase::Chunk(left) => {
                 let len = take(left);
+                // The line end is not part of the body.
+                context.append(file, data.get(..take(left.saturating_sub(2))).unwrap_or_default());
                 let left = left - len as u64;
                 *phase_now = if left == 0 { Phase::ChunkSize } else { Phase::Chunk(left) };
                 Step::Go(len)
             }
             Phase::ChunkSize => {
                 let Some(end) = line_end(data) else {
-                    return if data.len() > CHUNK_LINE_MAX { self.lose(bytes.end) } else { Step::Wait };
+                    return if data.len() > CHUNK_LINE_MAX { self.lose(bytes.end, context) } else { Step::Wait };
                 };
                 match chunk_size(&data[..end]) {
                     Some(0) => *phase_now = Phase::Trailer,
                     Some(size) => *phase_now = Phase::Chunk(size.saturating_add(2)),
-                    None => return self.lose(bytes.end),
+                    None => return self.lose(bytes.end, context),
                 }
                 Step::Go(end)
             }
             _ => {
                 let Some(end) = line_end(data) else {
-                    return if data.len() > HEAD_MAX { self.lose(bytes.end) } else { Step::Wait };
+                    return if data.len() > HEAD_MAX { self.lose(bytes.end, context) } else { Step::Wait };
                 };
                 if matches!(&data[..end], b"\r\n" | b"\n") {
+                    context.finish_file(file);
                     *phase_now = Phase::Head;
                 }
                 Step::Go(end)
@@ -170,13 +184,15 @@ impl HttpStream {
         }
     }
 
-    fn lose(&mut self, end: usize) -> Step {
+    fn lose(&mut self, end: usize, context: &mut Context<'_>) -> Step {
+        context.abandon_file(&mut self.files[end]);
         self.phases[end] = Phase::Lost;
         Step::Go(1)
     }
 
     /// A piece of the stream is missing.
-    pub(crate) fn gap(&mut self, end: usize, len: u32) {
+    pub(crate) fn gap(&mut self, end: usize, len: u32, context: &mut Context<'_>) {
+        context.abandon_file(&mut self.files[end]);
         let phase = &mut self.phases[end];
         *phase = match *phase {
             Phase::Body(left) if u64::from(len) < left => Phase::Body(left - u64::from(len)),
@@ -194,7 +210,7 @@ impl HttpStream {
             return Step::Go(blank);
         }
         if !is_head(bytes.data) && !may_be_head(bytes.data) {
-            return self.lose(bytes.end);
+            return self.lose(bytes.end, context);
         }
         let head_len = match head_end(bytes.data) {
             Some(end) => end,
@@ -210,7 +226,7 @@ impl HttpStream {
         match step {
             Some(Progress::Consumed(_)) => Step::Go(head_len),
             Some(end) => Step::End(end),
-            None => self.lose(bytes.end),
+            None => self.lose(bytes.end, context),
         }
     }
 
@@ -237,6 +253,9 @@ impl HttpStream {
             (_, Length::Bytes(len)) if len > 0 => Phase::Body(len),
             _ => Phase::Head,
         };
+        if context.carver.is_some() {
+            self.begin_file(end, &record, headers, context);
+        }
         if self.pending.len() >= PENDING_MAX
             && let Some(oldest) = self.pending.pop_front()
         {
@@ -269,6 +288,7 @@ impl HttpStream {
             record.response_body_bytes = Some(len);
         }
         let method = record.method.clone().unwrap_or_default();
+        let wanted = context.carver.is_some().then(|| record.clone());
         write_record(record, context);
         let is_bodiless = method == "HEAD" || matches!(status, 204 | 304);
         if status == 101 || (method == "CONNECT" && (200..300).contains(&status)) {
@@ -283,7 +303,67 @@ impl HttpStream {
             Length::Bytes(len) => Phase::Body(len),
             Length::Unknown => Phase::UntilClose,
         };
+        if let Some(record) = wanted {
+            self.begin_file(end, &record, headers, context);
+        }
         Some(Progress::Consumed(head.len()))
+    }
+
+    /// A body follows, and becomes a file.
+    fn begin_file(&mut self, end: usize, record: &HttpRecord, headers: &[Header<'_>], context: &mut Context<'_>) {
+        let declared = match self.phases[end] {
+            Phase::Body(len) => Some(len),
+            Phase::ChunkSize | Phase::UntilClose => None,
+            _ => return,
+        };
+        let host = record.host.clone().unwrap_or_else(|| {
+            let (address, port) = context.responder;
+            std::net::SocketAddr::from((address, port)).to_string()
+        });
+        let url = record.uri.as_ref().map(|target| match target.as_str() {
+            whole if whole.contains("://") => whole.to_owned(),
+            path if path.starts_with('/') => format!("http://{host}{path}"),
+            other => format!("http://{host}/{other}"),
+        });
+        let content_type = value(headers, "content-type").map(mime_type).filter(|text| !text.is_empty());
+        let name = value(headers, "content-disposition")
+            .and_then(declared_name)
+            .or_else(|| record.uri.as_deref().and_then(name_of_target))
+            .or_else(|| content_type.as_deref().and_then(name_of_type));
+        let range = || value(headers, "content-range").map_or_else(|| "unknown range".to_owned(), shortened);
+        let about = FileAbout {
+            protocol: AppProtocol::Http,
+            direction: FileDirection::from_end(end),
+            method: record.method.clone(),
+            url,
+            host: record.host.clone(),
+            status: record.status,
+            name,
+            content_type,
+            encoding: value(headers, "content-encoding").map(shortened).filter(|text| !text.trim().is_empty()),
+            // An upload in parts says the range as well.
+            part: (record.status == Some(206)
+                || (record.status.is_none() && value(headers, "content-range").is_some()))
+            .then(range),
+        };
+        if let Some(carver) = &mut context.carver {
+            self.files[end] = carver.begin(about, declared);
+        }
+    }
+
+    /// One end will send no more. A body without a length ends here.
+    pub(crate) fn closed(&mut self, end: usize, context: &mut Context<'_>) {
+        if self.phases[end] == Phase::UntilClose {
+            context.finish_file(&mut self.files[end]);
+        }
+    }
+
+    pub(crate) fn has_file(&self, end: usize) -> bool {
+        self.files[end].is_some()
+    }
+
+    pub(crate) fn abandon(&mut self, context: &mut Context<'_>) {
+        self.files.iter_mut().for_each(|file| context.abandon_file(file));
     }
 
     /// Writes requests that got no answer.

@@ -3,16 +3,22 @@
 //! A flow costs nothing here until something is recognised: until then each segment is looked at in place, and after
 //! enough of them the flow is left alone.
 
+mod control;
 pub(crate) mod dns;
+pub(crate) mod ftp;
 pub(crate) mod http;
+mod mail;
 pub(crate) mod stream;
 pub(crate) mod tls;
 
+use std::net::IpAddr;
+
+use crate::carve::{Carver, FileId};
 use crate::record::{AppProtocol, Conversation, Record};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use dns::DnsFlow;
-use stream::Streams;
+use stream::{Streams, Verdict};
 
 /// TCP segments with data that are looked at before a flow is left alone. More than a greeting and a STARTTLS.
 const SEGMENTS_TRIED: u8 = 32;
@@ -41,9 +47,42 @@ pub(crate) struct Context<'a> {
     pub at: Timestamp,
     /// Made only when a record is written.
     pub conversation: &'a dyn Fn() -> Conversation,
+    /// Where the conversation goes to.
+    pub responder: (IpAddr, u16),
     pub budget: &'a mut Budget,
     pub stats: &'a mut Stats,
     pub out: &'a mut Vec<Record>,
+    /// Takes files, if somebody wants them.
+    pub carver: Option<&'a mut Carver>,
+}
+
+impl Context<'_> {
+    /// More of a file, if it is still under way.
+    pub(crate) fn append(&mut self, file: &mut Option<FileId>, data: &[u8]) {
+        if file.is_some()
+            && let Some(carver) = &mut self.carver
+        {
+            carver.append(file, data);
+        }
+    }
+
+    /// The file is whole.
+    pub(crate) fn finish_file(&mut self, file: &mut Option<FileId>) {
+        if file.is_some()
+            && let Some(carver) = &mut self.carver
+        {
+            carver.finish(file, self.at, self.conversation);
+        }
+    }
+
+    /// The file will not be whole.
+    pub(crate) fn abandon_file(&mut self, file: &mut Option<FileId>) {
+        if file.is_some()
+            && let Some(carver) = &mut self.carver
+        {
+            carver.abandon(file);
+        }
+    }
 }
 
 /// Bytes of streams held by the whole table.
@@ -68,6 +107,11 @@ impl Budget {
         fits
     }
 
+    /// Whether half of it is free for others when so much is taken.
+    pub(crate) const fn leaves_half(&self, bytes: usize) -> bool {
+        self.used + bytes <= self.max / 2
+    }
+
     pub(crate) fn give_back(&mut self, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
     }
@@ -79,6 +123,10 @@ pub(crate) struct Segment<'a> {
     /// 0 from the originator, 1 from the responder.
     pub end: usize,
     pub sequence: u32,
+    /// It is the first of its end.
+    pub begins: bool,
+    /// Where the stream ends, if its sender says so here.
+    pub closed_at: Option<u32>,
     /// Next byte that the sender expects from the other end.
     pub acknowledged: Option<u32>,
     pub data: &'a [u8],
@@ -97,9 +145,19 @@ impl App {
                 streams.segment(segment, context);
                 self.after_streams(context);
             }
+            Kind::Undecided
+                if segment.begins && context.carver.as_ref().is_some_and(|carver| carver.is_announced()) =>
+            {
+                let responder = context.responder;
+                if let Some(id) = context.carver.as_mut().and_then(|carver| carver.claim(responder)) {
+                    let mut streams = Box::new(Streams::new(Verdict::Transfer(id), &segment));
+                    streams.segment(segment, context);
+                    self.kind = Kind::Streams(streams);
+                }
+            }
             Kind::Undecided if !segment.data.is_empty() => {
                 self.tried += 1;
-                let Some(verdict) = stream::recognise(segment.data) else {
+                let Some(verdict) = stream::recognise(segment.data, context.carver.is_some()) else {
                     if segment.data.starts_with(b"SSH-") {
                         self.protocol = Some(AppProtocol::Ssh);
                         self.kind = Kind::Ignored;
@@ -121,7 +179,7 @@ impl App {
         let Kind::Streams(streams) = &mut self.kind else { return };
         self.protocol = streams.protocol().or(self.protocol);
         if streams.is_done() {
-            streams.release(context.budget);
+            streams.release(context);
             // A tunnel through HTTP may carry something else that is worth a look.
             self.kind =
                 if streams.begins_again() && self.tried < SEGMENTS_TRIED { Kind::Undecided } else { Kind::Ignored };
@@ -157,7 +215,7 @@ impl App {
         match std::mem::replace(&mut self.kind, Kind::Ignored) {
             Kind::Streams(mut streams) => {
                 streams.finish(context);
-                streams.release(context.budget);
+                streams.release(context);
             }
             Kind::Dns(mut flow) => flow.finish(context),
             Kind::Undecided | Kind::Ignored => {}

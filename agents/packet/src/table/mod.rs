@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::app::{Budget, Segment};
+use crate::carve::{CarveStats, CarvedFile, Carver};
 use crate::config::{Checksums, FlowConfig, VlanKeys};
 use crate::dissect::ip::{self, Ip};
 use crate::dissect::link::{self, Frame};
-use crate::dissect::transport::{self, ACK, RST, SYN};
+use crate::dissect::transport::{self, ACK, FIN, RST, SYN};
 use crate::dissect::{LinkType, Tunnel, TunnelKind, Undecodable, Vlans, tunnel};
 use crate::flow::{Class, Flow, Tools, is_broadcast};
 use crate::fragment::{FragmentKey, Fragments};
@@ -38,6 +39,7 @@ pub struct FlowTable {
     queues: Queues,
     fragments: Fragments,
     budget: Budget,
+    carver: Option<Box<Carver>>,
     stats: Stats,
     now: Timestamp,
     /// No flow's time runs out before this.
@@ -63,6 +65,7 @@ impl FlowTable {
             queues: Queues::new(),
             fragments: Fragments::new(config.fragments_max, config.hash_seed),
             budget: Budget::new(config.reassembly_bytes_max, config.stream_bytes_max),
+            carver: config.carve.clone().map(|carve| Box::new(Carver::new(carve))),
             stats: Stats::default(),
             now: Timestamp::MIN,
             quiet_until: Timestamp::MIN,
@@ -107,6 +110,16 @@ impl FlowTable {
 
     pub const fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Files that became whole since the last time. They take part of the memory for files until they are taken.
+    pub fn take_files(&mut self) -> Vec<CarvedFile> {
+        self.carver.as_mut().map(|carver| carver.take()).unwrap_or_default()
+    }
+
+    /// What became of files. All zero unless files are taken out of streams.
+    pub fn carve_stats(&self) -> CarveStats {
+        self.carver.as_ref().map(|carver| carver.stats()).unwrap_or_default()
     }
 
     /// Flows that are going on.
@@ -179,7 +192,7 @@ impl FlowTable {
         let is_answer = key::tcp_is_answer(ports.0, ports.1, segment.has(SYN), segment.has(ACK));
         let index = self.find_or_open(key, &tuple, is_answer, &place, out);
         let is_bad = self.verifies() && !ip.checksum_ok();
-        let Self { slots, budget, stats, .. } = self;
+        let Self { slots, budget, carver, stats, .. } = self;
         let Some(flow) = slots.get_mut(index as usize).and_then(Option::as_mut) else { return Ok(()) };
         let end = flow.end_of(key.1);
         if is_bad {
@@ -188,13 +201,16 @@ impl FlowTable {
         } else {
             let end = flow.segment(end, &segment, ip.total_len, place.at);
             if !segment.has(RST) && !flow.app.is_ignored() {
+                let sequence = segment.sequence.wrapping_add(u32::from(segment.has(SYN)));
                 let data = Segment {
                     end,
-                    sequence: segment.sequence.wrapping_add(u32::from(segment.has(SYN))),
+                    sequence,
+                    begins: segment.has(SYN),
+                    closed_at: segment.has(FIN).then(|| sequence.wrapping_add(segment.payload_len)),
                     acknowledged: segment.has(ACK).then_some(segment.acknowledged),
                     data: segment.payload,
                 };
-                let tools = Tools { at: place.at, budget, stats, out };
+                let tools = Tools { at: place.at, budget, stats, out, carver: carver.as_deref_mut() };
                 flow.analyse(tools, |app, context| app.segment(data, context));
             }
         }
@@ -222,7 +238,7 @@ impl FlowTable {
             flow.message(end, datagram.payload_len, place.at);
             if !flow.app.is_ignored() {
                 let ports = flow.ports();
-                let tools = Tools { at: place.at, budget, stats, out };
+                let tools = Tools { at: place.at, budget, stats, out, carver: None };
                 flow.analyse(tools, |app, context| app.datagram(datagram.payload, ports, context));
             }
         }
@@ -406,8 +422,9 @@ impl FlowTable {
         self.index.remove(&flow.key);
         self.free.push(index);
         self.stats.flows_ended += 1;
-        let Self { budget, stats, now, .. } = self;
-        flow.analyse(Tools { at: *now, budget, stats, out }, |app, context| app.finish(context));
+        let Self { budget, carver, stats, now, .. } = self;
+        let tools = Tools { at: *now, budget, stats, out, carver: carver.as_deref_mut() };
+        flow.analyse(tools, |app, context| app.finish(context));
         out.push(Record::Flow(flow.record(reason)));
     }
 

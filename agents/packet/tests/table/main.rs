@@ -4,6 +4,7 @@
 
 mod apps;
 mod build;
+mod files;
 mod flows;
 mod limits;
 mod readers;

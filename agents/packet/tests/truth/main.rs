@@ -5,6 +5,7 @@
 
 mod captures;
 mod community;
+mod files;
 mod suricata;
 mod zeek;
 

@@ -7,6 +7,8 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -21,6 +23,9 @@ use tonic::{Code, Request, Status};
 use super::*;
 use crate::envelope::{Door, Framing};
 use crate::sources::SourceKey;
+
+/// Six spans, as OTLP's JSON has them.
+pub(super) const SPANS: &str = include_str!("../../../tests/golden/otlp_spans.json");
 
 fn text(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) });
@@ -63,7 +68,7 @@ async fn channel(bench: &Bench) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-fn request<T>(message: T, token: Option<&str>, sequence: Option<u64>) -> Request<T> {
+pub(super) fn request<T>(message: T, token: Option<&str>, sequence: Option<u64>) -> Request<T> {
     let mut headers = ::http::HeaderMap::new();
     if let Some(token) = token {
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -140,6 +145,49 @@ async fn senders_without_the_right_token_are_told_what_to_do() {
     check_refusal(send(&bench, &["x"], None, None).await, Code::Unauthenticated, "Bearer <token>");
     check_refusal(send(&bench, &["x"], Some("wrong"), None).await, Code::Unauthenticated, "make a new one");
     assert!(bench.finish().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_a_token_of_its_own_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let token_file = dir.path().join("hoso");
+    std::fs::write(&token_file, "a-token-of-its-own\n").unwrap();
+    let token = vec![crate::door::source_tokens::SourceToken { name: "hoso".to_owned(), token_file }];
+    let bench = bench_with(CollectorConfig { token, ..CollectorConfig::default() }, JournalConfig::default());
+    send(&bench, &["own"], Some("a-token-of-its-own"), None).await.unwrap();
+    send(&bench, &["own"], Some("a-token-of-its-own"), Some(1)).await.unwrap();
+    send(&bench, &["shared"], Some(TOKEN), None).await.unwrap();
+    check_refusal(send(&bench, &["x"], Some("a-token-of-others"), None).await, Code::Unauthenticated, "make a new one");
+    let counted = |name: &str, labels: &[(&str, &str)]| {
+        let families = bench.registry.gather();
+        let family = families.iter().find(|family| family.name() == name).unwrap();
+        let is_it = |metric: &&prometheus::proto::Metric| {
+            labels.iter().all(|(label, value)| {
+                metric.get_label().iter().any(|pair| pair.name() == *label && pair.value() == *value)
+            })
+        };
+        family.get_metric().iter().find(is_it).unwrap().get_counter().get_value() as u64
+    };
+    assert_eq!(counted("canh_token_records_total", &[("token", "hoso"), ("door", "otlp_grpc")]), 2);
+    assert_eq!(counted("canh_door_refused_total", &[("reason", "unauthenticated"), ("door", "otlp_grpc")]), 1);
+    let envelopes = bench.finish().await;
+    let names: Vec<_> = envelopes.iter().map(|envelope| envelope.labels.first().map(|(_, name)| &**name)).collect();
+    assert_eq!(names, [Some("hoso"), Some("hoso"), None]);
+    let events = crate::decode(&envelopes[0], Position::new(1), 1, &crate::DecodeSettings::default()).events;
+    assert_eq!(events[0].get(canh_schema::field::CANH_TOKEN), Some(&"hoso".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_are_taken() {
+    let bench = bench();
+    let spans: ExportTraceServiceRequest = serde_json::from_str(SPANS).unwrap();
+    let mut client = TraceServiceClient::new(channel(&bench).await).send_compressed(CompressionEncoding::Gzip);
+    let answer = client.export(request(spans.clone(), Some(TOKEN), None)).await.unwrap().into_inner();
+    assert_eq!(answer.partial_success, None);
+    let noted = bench.sources.get(&SourceKey::Peer(Door::OtlpGrpc, localhost().unwrap())).unwrap();
+    assert_eq!((noted.records, noted.about.host.as_deref()), (6, Some("API-Svr")));
+    let envelope = bench.finish().await.swap_remove(0);
+    assert_eq!((envelope.framing, envelope.payload), (Framing::OtlpTraces, Bytes::from(spans.encode_to_vec())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

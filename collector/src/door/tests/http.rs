@@ -4,11 +4,12 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::grpc::logs;
+use super::grpc::{SPANS, logs};
 use super::*;
 use crate::envelope::{Door, Framing};
 
@@ -76,11 +77,17 @@ async fn otlp_as_protobuf_and_json() {
         {"timeUnixNano":"1700000000000000000","body":{"stringValue":"hello"}}]}]}]}"#;
     check_answer(&post(&bench, "/v1/logs", JSON, foreign).await, 200, &[]);
     check_answer(&post(&bench, "/v1/metrics", JSON, br#"{"resourceMetrics":[]}"#).await, 200, &[]);
+    check_answer(&post(&bench, "/v1/traces", JSON, SPANS.as_bytes()).await, 200, &["application/json"]);
+    let spans: ExportTraceServiceRequest = serde_json::from_str(SPANS).unwrap();
+    let spans = spans.encode_to_vec();
+    check_answer(&post(&bench, "/v1/traces", PROTOBUF, &spans).await, 200, &["application/x-protobuf"]);
+    check_answer(&post(&bench, "/v1/traces", PROTOBUF, b"\x0a\xff\xff").await, 400, &["not an OTLP message"]);
 
     let envelopes = bench.finish().await;
     let framings: Vec<_> = envelopes.iter().map(|envelope| envelope.framing).collect();
     assert_eq!(framings[..5], [Framing::OtlpLogs; 5]);
-    assert_eq!(framings[5], Framing::OtlpMetrics);
+    assert_eq!(framings[5..], [Framing::OtlpMetrics, Framing::OtlpTraces, Framing::OtlpTraces]);
+    assert!(envelopes[6..].iter().all(|envelope| envelope.payload == spans));
     assert!(envelopes[..4].iter().all(|envelope| envelope.payload == bytes && envelope.door == Door::OtlpHttp));
 }
 
@@ -239,7 +246,7 @@ async fn refusals_of_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stops_in_the_middle_is_cut_off() {
     let mut config = CollectorConfig::default();
-    config.http.idle_timeout = Duration::from_millis(100);
+    config.http.connections.idle_timeout = Duration::from_millis(100);
     let bench = bench_with(config, JournalConfig::default());
     let heads = [
         String::new(),
@@ -263,7 +270,7 @@ async fn a_client_that_stops_in_the_middle_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_closed_and_counted() {
     let mut config = CollectorConfig::default();
-    config.http.connections_max = std::num::NonZeroUsize::MIN;
+    config.http.connections.max = std::num::NonZeroUsize::MIN;
     let bench = bench_with(config, JournalConfig::default());
     let mut first = TcpStream::connect(bench.address("http")).await.unwrap();
     let head = format!("POST {NDJSON} HTTP/1.1\r\nhost: canh\r\nauthorization: Bearer {TOKEN}\r\n");

@@ -10,6 +10,7 @@ mod relp;
 mod samples;
 mod syslog;
 mod tls;
+mod tls_http;
 mod writes;
 
 use std::net::{IpAddr, SocketAddr};

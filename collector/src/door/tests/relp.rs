@@ -132,7 +132,7 @@ async fn silent_and_half_open_connections_are_closed() {
     for start in ["", "1 op", OPEN, &begun] {
         let mut config = config();
         let soon = Duration::from_millis(50);
-        (config.relp.idle_timeout, config.relp.message_timeout) = (soon, soon);
+        (config.relp.connections.idle_timeout, config.relp.message_timeout) = (soon, soon);
         let bench = bench_with(config, JournalConfig::default());
         let mut stream = TcpStream::connect(bench.address("relp")).await.unwrap();
         stream.write_all(start.as_bytes()).await.unwrap();

@@ -57,6 +57,10 @@ async fn the_answer_comes_when_the_records_are_durable() {
     let query = format!("{SAMPLES}?name=a%20b.jsp&path=/var/www/a%20b.jsp&host=web01&owner=www-data");
     check_answer(&post(&bench, &query, "", b"MZ\x00").await, 200, &[r#"{"size":3}"#]);
     check_answer(&post(&bench, SAMPLES, "", b"x").await, 200, &[r#"{"size":1}"#]);
+    let seen = "source_ip=10.0.0.1&source_port=4000&destination_ip=%3A%3A1&destination_port=80&community_id=1%3Aa%3D&\
+                protocol=http&direction=to_originator&url=http%3A%2F%2Fx%2Fa&method=GET&status=200&content_type=a%2Fb&\
+                encoding=br&part=bytes%201-2%2F3&observed=2026-11-27T08%3A00%3A00Z";
+    check_answer(&post(&bench, &format!("{SAMPLES}?{seen}"), "", b"x").await, 200, &[r#"{"size":1}"#]);
     let envelopes = bench.finish().await;
     let first = &envelopes[0];
     assert_eq!((first.door, first.framing, first.peer), (Door::Samples, Framing::NdJson, localhost()));
@@ -78,6 +82,7 @@ async fn what_is_refused_leaves_nothing_in_the_journal() {
     check_answer(&post(&bench, &format!("{SAMPLES}?nam=x"), "", b"x").await, 400, &["`nam`", "known parameters"]);
     let long = format!("{SAMPLES}?path={}", "x".repeat(5_000));
     check_answer(&post(&bench, &long, "", b"x").await, 400, &["`path` is longer"]);
+    check_answer(&post(&bench, &format!("{SAMPLES}?source_port=70000"), "", b"x").await, 400, &["known parameters"]);
     assert!(bench.finish().await.is_empty());
     let bare = super::bench();
     check_answer(&post(&bare, SAMPLES, "", b"x").await, 404, &["`yara`", "`[detection]`"]);
@@ -124,6 +129,11 @@ async fn offers_that_are_wrong_are_refused_whole() {
         (offer('a', r#""mode":"rwx""#), "`files[0].origin`: `mode`"),
         (offer('a', r#""modified":"yesterday""#), "`modified` is no time"),
         (offer('a', r#""uid":-1"#), "cannot be read"),
+        (offer('a', r#""observed":"now""#), "`observed` is no time"),
+        (offer('a', r#""direction":"up""#), "`direction` is one of `to_responder`, `to_originator`"),
+        (offer('a', r#""source_ip":"10.0.0""#), "cannot be read"),
+        (offer('a', &format!(r#""url":"{}""#, "x".repeat(5_000))), "`url` is longer"),
+        (offer('a', &format!(r#""part":"{}""#, "x".repeat(300))), "`part` is longer"),
         (offer('a', r#""pth":"x""#), "unknown field `pth`"),
         (offer('a', &format!(r#""path":"{}""#, "x".repeat(5_000))), "`path` is longer"),
         (many, "at most 500"),

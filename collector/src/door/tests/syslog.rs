@@ -90,7 +90,7 @@ async fn what_was_sent_before_stop_is_kept() {
 async fn silent_and_half_open_connections_are_closed() {
     for start in ["", "<13>begun", "99 <13>begun", "1"] {
         let mut config = CollectorConfig::default();
-        config.syslog_tcp.idle_timeout = Duration::from_millis(50);
+        config.syslog_tcp.connections.idle_timeout = Duration::from_millis(50);
         config.syslog_tcp.message_timeout = Duration::from_millis(50);
         let bench = bench_with(config, JournalConfig::default());
         let mut stream = connect(&bench).await;
@@ -106,7 +106,7 @@ async fn silent_and_half_open_connections_are_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_closed_and_counted() {
     let mut config = CollectorConfig::default();
-    config.syslog_tcp.connections_max = std::num::NonZeroUsize::MIN;
+    config.syslog_tcp.connections.max = std::num::NonZeroUsize::MIN;
     let bench = bench_with(config, JournalConfig::default());
     let mut first = connect(&bench).await;
     first.write_all(b"<13>one\n").await.unwrap();
@@ -129,7 +129,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_do_not_lock_senders_out() {
     let mut config = CollectorConfig::default();
-    config.syslog_tcp.connections_max = std::num::NonZeroUsize::new(2).unwrap();
+    config.syslog_tcp.connections.max = std::num::NonZeroUsize::new(2).unwrap();
     let bench = bench_with(config, JournalConfig::default());
     let mut oldest = connect(&bench).await;
     let mut younger = connect(&bench).await;
@@ -150,7 +150,7 @@ async fn silent_connections_do_not_lock_senders_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_cannot_take_all_connections() {
     let mut config = CollectorConfig::default();
-    config.syslog_tcp.connections_per_address_max = std::num::NonZeroUsize::MIN;
+    config.syslog_tcp.connections.per_address_max = std::num::NonZeroUsize::MIN;
     let bench = bench_with(config, JournalConfig::default());
     let _first = connect(&bench).await;
     assert!(is_closed(&mut connect(&bench).await).await);
@@ -166,10 +166,14 @@ async fn one_address_cannot_take_all_connections() {
 async fn a_connection_that_never_sends_is_closed_long_before_one_that_is_idle() {
     let soon = Duration::from_millis(50);
     let mut config = CollectorConfig::default();
-    (config.syslog_tcp.first_byte_timeout, config.http.first_byte_timeout) = (soon, soon);
-    config.otlp_grpc.first_byte_timeout = soon;
+    (config.syslog_tcp.connections.first_byte_timeout, config.http.connections.first_byte_timeout) = (soon, soon);
+    config.otlp_grpc.connections.first_byte_timeout = soon;
     let long = PATIENCE * 100;
-    (config.syslog_tcp.idle_timeout, config.http.idle_timeout, config.otlp_grpc.idle_timeout) = (long, long, long);
+    (
+        config.syslog_tcp.connections.idle_timeout,
+        config.http.connections.idle_timeout,
+        config.otlp_grpc.connections.idle_timeout,
+    ) = (long, long, long);
     let bench = bench_with(config, JournalConfig::default());
     for door in ["syslog_tcp", "http", "otlp_grpc"] {
         let mut stream = TcpStream::connect(bench.address(door)).await.unwrap();

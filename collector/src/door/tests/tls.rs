@@ -23,14 +23,14 @@ use crate::envelope::Door;
 use crate::sources::SourceKey;
 
 /// An authority, and the files of what it issued.
-struct Authority {
-    dir: TempDir,
+pub(super) struct Authority {
+    pub(super) dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
     root: Certificate,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -42,12 +42,12 @@ impl Authority {
         Self { dir, issuer: Issuer::new(params, key), root }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Issues a certificate into `NAME.pem` and `NAME.key`.
-    fn issue(&self, name: &str, names: &[&str], change: impl FnOnce(&mut CertificateParams)) {
+    pub(super) fn issue(&self, name: &str, names: &[&str], change: impl FnOnce(&mut CertificateParams)) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -59,7 +59,7 @@ impl Authority {
         std::fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 
-    fn revoke(&self, name: &str) {
+    pub(super) fn revoke(&self, name: &str) {
         let revoked = RevokedCertParams {
             serial_number: SerialNumber::from(name.as_bytes().to_vec()),
             revocation_time: date_time_ymd(2026, 1, 1),
@@ -77,7 +77,7 @@ impl Authority {
         std::fs::write(self.path("revoked.pem"), list.signed_by(&self.issuer).unwrap().pem().unwrap()).unwrap();
     }
 
-    fn settings(&self, clients: ClientCertificates) -> TlsConfig {
+    pub(super) fn settings(&self, clients: ClientCertificates) -> TlsConfig {
         TlsConfig {
             certificate: Some(self.path("server.pem")),
             key: Some(self.path("server.key")),
@@ -88,13 +88,23 @@ impl Authority {
         }
     }
 
-    fn client(&self, certificate: Option<(&Path, &str)>, old: bool) -> TlsConnector {
+    pub(super) fn client(&self, certificate: Option<(&Path, &str)>, old: bool) -> TlsConnector {
+        self.client_speaking(&[], certificate, old)
+    }
+
+    /// A client that says which protocols it speaks inside.
+    pub(super) fn client_speaking(
+        &self,
+        protocols: &[&str],
+        certificate: Option<(&Path, &str)>,
+        old: bool,
+    ) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.der().clone()).unwrap();
         let versions = if old { [&TLS12] } else { [&TLS13] };
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(&versions).unwrap().with_root_certificates(roots);
-        let config = match certificate {
+        let mut config = match certificate {
             None => builder.with_no_client_auth(),
             Some((dir, name)) => {
                 let chain = CertificateDer::from_pem_file(dir.join(format!("{name}.pem"))).unwrap();
@@ -102,12 +112,13 @@ impl Authority {
                 builder.with_client_auth_cert(vec![chain], key).unwrap()
             }
         };
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsConnector::from(Arc::new(config))
     }
 }
 
 /// An authority with a server and clients of every kind, and another one that nobody knows.
-fn authorities() -> [Authority; 2] {
+pub(super) fn authorities() -> [Authority; 2] {
     let authority = Authority::new("authority");
     authority.issue("server", &["localhost"], |_| ());
     authority.issue("good", &["gw-1.example.vn"], |_| ());
@@ -124,21 +135,25 @@ fn authorities() -> [Authority; 2] {
 fn bench_of(tls: TlsConfig) -> Bench {
     let mut config = CollectorConfig { tls, ..CollectorConfig::default() };
     (config.syslog_tls.enabled, config.relp_tls.enabled) = (true, true);
-    config.syslog_tls.handshake_timeout = Duration::from_millis(500);
-    config.syslog_tls.half_open_max = std::num::NonZeroUsize::new(2).unwrap();
+    config.syslog_tls.handshakes.timeout = Duration::from_millis(500);
+    config.syslog_tls.handshakes.max = std::num::NonZeroUsize::new(2).unwrap();
     bench_with(config, JournalConfig::default())
 }
 
-async fn connect(connector: &TlsConnector, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect(connector: &TlsConnector, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     connector.connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
 /// Waits until a connection was refused for this reason.
 async fn refused(bench: &Bench, reason: &str) {
+    refused_at(bench, "syslog_tls", reason).await;
+}
+
+pub(super) async fn refused_at(bench: &Bench, door: &str, reason: &str) {
     let deadline = Instant::now() + PATIENCE;
-    while !bench.refused_connections("syslog_tls").iter().any(|(found, _)| found == reason) {
-        assert!(Instant::now() < deadline, "`{reason}` is not in {:?}", bench.refused_connections("syslog_tls"));
+    while !bench.refused_connections(door).iter().any(|(found, _)| found == reason) {
+        assert!(Instant::now() < deadline, "{door}: `{reason}` is not in {:?}", bench.refused_connections(door));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -11,8 +11,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::warn;
 
-use super::{Tls, certificate, refusal};
+use super::{Application, Tls, certificate, refusal};
 use crate::door::intake::Intake;
+use crate::door::limits::HandshakesConfig;
 use crate::door::log_limit::LogLimit;
 use crate::door::places::Places;
 
@@ -27,6 +28,7 @@ pub(in crate::door) struct Secured {
 pub(in crate::door) struct Handshakes {
     door: &'static str,
     tls: Arc<Tls>,
+    application: Application,
     intake: Intake,
     timeout: Duration,
     /// Those that have begun and not ended.
@@ -35,16 +37,17 @@ pub(in crate::door) struct Handshakes {
 }
 
 impl Handshakes {
-    /// At most `half_open_max` at the same time; beyond it the oldest one is given up for a new one.
-    pub(in crate::door) fn new(
-        door: &'static str,
-        tls: Arc<Tls>,
-        intake: &Intake,
-        half_open_max: NonZeroUsize,
-        timeout: Duration,
-    ) -> Self {
-        let half_open = Places::new(half_open_max, NonZeroUsize::MAX);
-        Self { door, tls, intake: intake.clone(), timeout, half_open, log: LogLimit::default() }
+    /// At most `limits.max` at the same time; beyond it the oldest one is given up for a new one.
+    pub(in crate::door) fn new(door: &'static str, tls: Arc<Tls>, intake: &Intake, limits: &HandshakesConfig) -> Self {
+        let half_open = Places::new(limits.max, NonZeroUsize::MAX);
+        let timeout = limits.timeout;
+        let (intake, application) = (intake.clone(), Application::default());
+        Self { door, tls, application, intake, timeout, half_open, log: LogLimit::default() }
+    }
+
+    /// The same, telling clients what is spoken inside.
+    pub(in crate::door) fn speaking(self, application: Application) -> Self {
+        Self { application, ..self }
     }
 
     /// Secures the connection. `None` if that failed; it is counted and logged then.
@@ -53,7 +56,7 @@ impl Handshakes {
             Ok(place) => place,
             Err(_) => return self.refuse(peer, refusal::HALF_OPEN, &"too many handshakes are under way"),
         };
-        let accepting = TlsAcceptor::from(self.tls.current()).accept(stream);
+        let accepting = TlsAcceptor::from(self.tls.current(self.application)).accept(stream);
         let accepting = place.close.run_until_cancelled(tokio::time::timeout(self.timeout, accepting));
         let stream = match accepting.await {
             Some(Ok(Ok(stream))) => stream,

@@ -84,9 +84,35 @@ pub enum TlsError {
     Unusable { key: &'static str, path: PathBuf, problem: String },
 }
 
+/// What is spoken inside, which clients are told in the handshake (ALPN, RFC 7301).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Application {
+    /// A protocol that has no name there.
+    #[default]
+    Unnamed,
+    /// HTTP/2 or HTTP/1.1, as the client wishes.
+    Http,
+    /// HTTP/2 alone. Clients of gRPC give up if nobody says so.
+    Http2,
+}
+
+impl Application {
+    const ALL: [Self; 3] = [Self::Unnamed, Self::Http, Self::Http2];
+
+    fn names(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Unnamed => &[],
+            Self::Http => &[b"h2", b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+}
+
 /// What is in force.
 struct InForce {
-    config: Arc<ServerConfig>,
+    /// One for each application, in the order of [`Application::ALL`].
+    configs: [Arc<ServerConfig>; 3],
     expires: Timestamp,
 }
 
@@ -125,8 +151,8 @@ impl Tls {
         left as f64 / 1e9 / DAY_SECS
     }
 
-    fn current(&self) -> Arc<ServerConfig> {
-        self.in_force.read().config.clone()
+    fn current(&self, application: Application) -> Arc<ServerConfig> {
+        self.in_force.read().configs[application as usize].clone()
     }
 
     fn count_days(&self) {
@@ -178,7 +204,12 @@ fn load(settings: &TlsConfig) -> Result<InForce, TlsError> {
     // Each connection is checked anew, also against certificates that were revoked since the last one.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(InForce { config: Arc::new(config), expires: own.not_after })
+    let configs = Application::ALL.map(|application| {
+        let mut config = config.clone();
+        config.alpn_protocols = application.names();
+        Arc::new(config)
+    });
+    Ok(InForce { configs, expires: own.not_after })
 }
 
 /// Who looks at the clients' certificates, if anybody does.

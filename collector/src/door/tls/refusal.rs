@@ -23,11 +23,11 @@ pub(super) fn advice(reason: &str) -> &'static str {
         }
         "client_certificate_bad" => "give the sender a certificate that was issued for a client",
         "tls_version" => "let the sender speak a newer version, or lower `version_min`",
-        "tls_incompatible" => "let the sender offer the ciphers and groups of today",
+        "tls_incompatible" => "let the sender offer the ciphers and groups of today, and what this door speaks (ALPN)",
         "refused_by_client" => "give the sender the authority of this server's certificate, and the name that is in it",
         "not_tls" => "switch TLS on at the sender, or send to the door without it",
-        TIMED_OUT => "look at the network and the sender, or raise `handshake_timeout`",
-        HALF_OPEN => "look who opens so many connections, or raise `half_open_max`",
+        TIMED_OUT => "look at the network and the sender, or raise `timeout` in the door's table `handshakes`",
+        HALF_OPEN => "look who opens so many connections, or raise `max` in the door's table `handshakes`",
         _ => "look into the sender's log",
     }
 }
@@ -57,7 +57,7 @@ fn of_protocol(error: &Error) -> &'static str {
             // Clients before 1.2 do not have this extension, and it is looked for before the version.
             | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => "tls_version",
-        Error::PeerIncompatible(_) => "tls_incompatible",
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => "tls_incompatible",
         // The client does not like our certificate, or has been told of our refusal.
         Error::AlertReceived(_) => "refused_by_client",
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {

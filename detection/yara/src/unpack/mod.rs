@@ -1,13 +1,19 @@
-//! Opens archives and packed files within limits. Every length that an archive states is a claim: only bytes that are
+//! Opens archives, packed files, mail and documents with files in them, within limits. Every length that an archive states is a claim: only bytes that are
 //! there count, and what cannot be opened is named and never stops the rest.
 
+mod base64;
+mod mime;
 mod tar;
+mod text;
 mod zip;
 
 use std::io::{self, Read};
 
 use crate::report::GapReason;
 use crate::sniff::Packing;
+
+pub(crate) use mime::is_mime;
+pub(crate) use text::is_document;
 
 /// Unpacked between two looks at the limits.
 const STEP_LEN: usize = 64 * 1024;
@@ -45,6 +51,8 @@ pub(crate) fn open(bytes: &[u8], packing: Option<Packing>, sink: &mut dyn Sink) 
             Ok(reader) => member(reader, "zstd", sink),
             Err(_) => sink.gap(GapReason::Damaged, ""),
         },
+        Some(Packing::Mime) => mime::open(bytes, sink),
+        Some(Packing::Document) => text::open(bytes, sink),
         Some(Packing::Closed) => sink.gap(GapReason::NotOpened, ""),
     }
 }

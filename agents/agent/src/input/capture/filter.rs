@@ -8,8 +8,8 @@ use tracing::warn;
 /// Kinds of links that a filter may be written for. The first is the usual one, and its complaint is shown.
 const LINKS: [Linktype; 5] =
     [Linktype::ETHERNET, Linktype::LINUX_SLL, Linktype::RAW, Linktype::NULL, Linktype::IEEE802_11_RADIOTAP];
-/// Port of `http://` when the address has none.
-const HTTP_PORT: u16 = 80;
+/// Ports of `http://` and `https://` when the address has none.
+const PORTS: [u16; 2] = [80, 443];
 
 /// Whether libpcap understands a filter, for any kind of link: which one it will be is known only when the capture is
 /// opened.
@@ -37,12 +37,14 @@ impl Peer {
     pub fn of_url(url: &str) -> Option<Self> {
         let uri: http::Uri = url.parse().ok()?;
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Some(Self { host, port: uri.port_u16().unwrap_or(HTTP_PORT) })
+        let [plain, secured] = PORTS;
+        let port = if uri.scheme_str() == Some("https") { secured } else { plain };
+        Some(Self { host, port: uri.port_u16().unwrap_or(port) })
     }
 
     /// Its addresses now. None, with a warning, if the name is not known: a capture with a little too much in it is
     /// better than none.
-    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+    pub(in crate::input) fn addresses(&self) -> Vec<IpAddr> {
         match (self.host.as_str(), self.port).to_socket_addrs() {
             Ok(found) => {
                 let mut addresses: Vec<_> = found.map(|address| address.ip()).collect();
@@ -83,6 +85,7 @@ mod tests {
         check_url("http://10.0.0.9:4317", Some(("10.0.0.9", 4317)));
         check_url("http://[::1]:4317/path", Some(("::1", 4317)));
         check_url("http://collector.local", Some(("collector.local", 80)));
+        check_url("https://collector.local", Some(("collector.local", 443)));
         check_url("nothing at all", None);
         let peer = Peer::of_url("http://[::1]:4317").unwrap();
         assert_eq!(peer.addresses(), ["::1".parse::<IpAddr>().unwrap()]);

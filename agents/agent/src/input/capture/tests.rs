@@ -57,8 +57,10 @@ fn run_file(bytes: &[u8], filter: Option<&str>) -> (Vec<CaptureRecord>, Result<C
     let path = folder.path().join("test.pcap");
     fs::write(&path, bytes).unwrap();
     let mut records = Vec::new();
-    let sink = |record| {
-        records.push(record);
+    let sink = |captured| {
+        if let Captured::Record(record) = captured {
+            records.push(record);
+        }
         ControlFlow::Continue(())
     };
     let result = run(&config(&path, filter), &Surroundings::default(), &CancellationToken::new(), sink, |_| ());

@@ -113,22 +113,19 @@ fn kinds() -> Vec<Kind> {
 impl SamplesConfig {
     /// Where files are offered and sent.
     pub fn base_url(&self, server_url: &str) -> String {
-        let text = self.url.as_deref().unwrap_or(server_url);
-        let derived = || {
-            let uri: http::Uri = server_url.parse().ok()?;
-            Some(format!("http://{}:4318", uri.host()?))
-        };
-        let url = if self.url.is_none() { derived() } else { None };
-        url.unwrap_or_else(|| text.to_owned()).trim_end_matches('/').to_owned()
+        base_url(self.url.as_deref(), server_url)
     }
 
     /// What the types alone cannot say.
     pub fn check(&self) -> Result<(), String> {
         if let Some(url) = &self.url {
             let uri: Option<http::Uri> = url.parse().ok();
-            let plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-            if !plain {
-                return Err(format!("`input.samples.url` is `{url}`; write it as `http://host:4318`"));
+            let usable =
+                uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+            if !usable {
+                return Err(format!(
+                    "`input.samples.url` is `{url}`; write it as `https://host:4318`, or with `http` without TLS"
+                ));
             }
         }
         if self.tree.is_empty() {
@@ -152,6 +149,17 @@ impl SamplesConfig {
         }
         Ok(())
     }
+}
+
+/// The configured address, or that of the collector's HTTP door beside the one for gRPC.
+pub(super) fn base_url(url: Option<&str>, server_url: &str) -> String {
+    let text = url.unwrap_or(server_url);
+    let derived = || {
+        let uri: http::Uri = server_url.parse().ok()?;
+        Some(format!("{}://{}:4318", uri.scheme_str()?, uri.host()?))
+    };
+    let url = if url.is_none() { derived() } else { None };
+    url.unwrap_or_else(|| text.to_owned()).trim_end_matches('/').to_owned()
 }
 
 impl TreeConfig {
@@ -291,6 +299,7 @@ mod tests {
         for (url, server, expected) in [
             ("", "http://10.0.0.5:4317", "http://10.0.0.5:4318"),
             ("", "http://[::1]:4317/", "http://[::1]:4318"),
+            ("", "https://canh.example.vn:4317", "https://canh.example.vn:4318"),
             ("url = \"http://other:99/\"", "http://10.0.0.5:4317", "http://other:99"),
         ] {
             let config: SamplesConfig = toml::from_str(url).unwrap();

@@ -13,6 +13,7 @@ mod known;
 mod look;
 mod restless;
 mod sender;
+mod traffic;
 mod waiting;
 mod walk;
 
@@ -43,6 +44,7 @@ use crate::ship::Backoff;
 
 pub use config::{Baseline, NewRules, SamplesConfig, TreeConfig};
 pub use kind::Kind;
+pub use traffic::{FileSender, FilesConfig, Given};
 
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 /// How often the server is asked whether its rules have changed, if there is nothing else to ask.
@@ -91,8 +93,9 @@ impl SamplesInput {
             context.counters.count_dropped(DropReason::SampleMemoryLost, 1);
         }
         info!(files = known.len(), "files for YARA rules are watched");
-        let courier = Courier::start(endpoint(&self.config, &self.server, Some(&context.origin)))
-            .map_err(|error| InputError::failed("cannot start a thread", error))?;
+        let courier =
+            Courier::start(endpoint(self.config.base_url(&self.server.url), &self.server, Some(&context.origin)))
+                .map_err(|error| InputError::failed("cannot start a thread", error))?;
         let now = Instant::now();
         let state = State {
             known,
@@ -114,19 +117,19 @@ impl SamplesInput {
     }
 }
 
-fn endpoint(config: &SamplesConfig, server: &ServerConfig, origin: Option<&Origin>) -> Endpoint {
+fn endpoint(url: String, server: &ServerConfig, origin: Option<&Origin>) -> Endpoint {
     Endpoint {
-        url: config.base_url(&server.url),
+        url,
+        tls: server.tls.clone().unwrap_or_default(),
         token_file: server.token_file.clone(),
         host_name: origin.map(|origin| origin.host_name.clone()).unwrap_or_default(),
         agent: origin.map(|origin| origin.agent),
     }
 }
 
-/// Asks the server whether it would take files. For `doctor`; an answer is in words.
-pub(crate) fn probe(config: &SamplesConfig, server: &ServerConfig) -> Result<String, String> {
-    let endpoint = endpoint(config, server, None);
-    let url = endpoint.url.clone();
+/// Asks the server whether it would take files at this address. For `doctor`; an answer is in words.
+pub(crate) fn probe(url: String, server: &ServerConfig) -> Result<String, String> {
+    let endpoint = endpoint(url.clone(), server, None);
     match sender::Client::new(endpoint).offer(&[]) {
         Ok(_) => Ok(format!("{url} takes files to be scanned")),
         Err(Failure::Later { words, .. } | Failure::Refused { words }) => Err(words),

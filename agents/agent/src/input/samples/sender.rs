@@ -1,6 +1,7 @@
 //! Talks to the server's door for files over HTTP, on a thread of its own, one request at a time: what is done about the
 //! answers is decided elsewhere.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -13,10 +14,11 @@ use canh_schema::AgentId;
 use canh_wire::bearer;
 use canh_wire::header::AGENT_ID;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::item::{FileState, Item, forget_pages, hex};
+use super::item::{FileState, Item, Sha256Bytes, forget_pages, hex};
 use super::walk;
+use crate::tls::{TlsConfig, TlsError};
 
 const OFFERS: &str = "/v1/samples/offers";
 const SAMPLES: &str = "/v1/samples";
@@ -83,6 +85,8 @@ pub(super) enum Pause {
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) url: String,
+    /// For `https://`.
+    pub(super) tls: TlsConfig,
     pub(super) token_file: Option<PathBuf>,
     pub(super) host_name: String,
     /// Under which the server notes who sent it.
@@ -135,25 +139,41 @@ impl Courier {
 /// One HTTP client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    agent: ureq::Agent,
+    /// None before the first request, and after a failure: then the files of TLS are read again.
+    agent: RefCell<Option<ureq::Agent>>,
     endpoint: Endpoint,
 }
 
 impl Client {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        let agent = ureq::Agent::config_builder()
+        Self { agent: RefCell::default(), endpoint }
+    }
+
+    fn agent(&self) -> Result<ureq::Agent, Failure> {
+        if let Some(agent) = &*self.agent.borrow() {
+            return Ok(agent.clone());
+        }
+        let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_redirects(0)
             .proxy(None)
-            .user_agent(concat!("canh-agent/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
-        Self { agent, endpoint }
+            .user_agent(concat!("canh-agent/", env!("CARGO_PKG_VERSION")));
+        if self.endpoint.url.starts_with("https://") {
+            let wrong = |error: TlsError| Failure::Later { words: error.to_string(), pause: Pause::Longest };
+            config = config.tls_config(self.endpoint.tls.load().map_err(wrong)?.http());
+        }
+        let agent = config.build().new_agent();
+        *self.agent.borrow_mut() = Some(agent.clone());
+        Ok(agent)
     }
 
     pub(super) fn offer(&self, items: &[Arc<Item>]) -> Result<Offered, Failure> {
-        let files: Vec<_> = items.iter().map(|item| item.offer()).collect();
+        self.offer_files(items.iter().map(|item| item.offer()).collect())
+    }
+
+    /// The same for files of any origin.
+    pub(super) fn offer_files(&self, files: Vec<Value>) -> Result<Offered, Failure> {
         let body = json!({ "host": self.endpoint.host_name, "files": files }).to_string();
         let request = self.post(OFFERS, OFFER_TIMEOUT)?.header("content-type", "application/json");
         let response = request.send(body.as_bytes()).map_err(|error| self.not_reached(&error))?;
@@ -174,17 +194,15 @@ impl Client {
             return Err(Failure::Changed);
         }
         let state = &item.state;
-        let request = self
-            .post(SAMPLES, UPLOAD_TIMEOUT)?
-            .query("path", item.path_text())
-            .query("host", &self.endpoint.host_name)
-            .query("owner", &item.owner)
-            .query("uid", state.uid.to_string())
-            .query("gid", state.gid.to_string())
-            .query("mode", item.mode_text())
-            .query("modified", item.modified_text())
-            .header("content-type", "application/octet-stream")
-            .header("content-length", state.size.to_string());
+        let about = [
+            ("path", item.path_text()),
+            ("owner", item.owner.clone()),
+            ("uid", state.uid.to_string()),
+            ("gid", state.gid.to_string()),
+            ("mode", item.mode_text()),
+            ("modified", item.modified_text()),
+        ];
+        let request = self.upload_request(&about, state.size)?;
         let mut body = Exactly { file: &mut file, left: state.size, short: false };
         let sent = request.send(ureq::SendBody::from_reader(&mut body));
         let short = body.short;
@@ -192,16 +210,48 @@ impl Client {
         if short {
             return Err(Failure::Changed);
         }
+        self.received(sent, &item.sha256)
+    }
+
+    /// Sends what is in memory.
+    pub(super) fn send_bytes(
+        &self,
+        about: &[(&str, String)],
+        sha256: &Sha256Bytes,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let request = self.upload_request(about, bytes.len() as u64)?;
+        self.received(request.send(bytes), sha256)
+    }
+
+    fn upload_request(
+        &self,
+        about: &[(&str, String)],
+        size: u64,
+    ) -> Result<ureq::RequestBuilder<ureq::typestate::WithBody>, Failure> {
+        let mut request = self.post(SAMPLES, UPLOAD_TIMEOUT)?.query("host", &self.endpoint.host_name);
+        for (name, text) in about {
+            request = request.query(*name, text);
+        }
+        let request = request.header("content-type", "application/octet-stream");
+        Ok(request.header("content-length", size.to_string()))
+    }
+
+    fn received(
+        &self,
+        sent: Result<http::Response<ureq::Body>, ureq::Error>,
+        sha256: &Sha256Bytes,
+    ) -> Result<(), Failure> {
         let text = self.read(sent.map_err(|error| self.not_reached(&error))?)?;
         let receipt: Receipt = serde_json::from_str(&text).map_err(|error| Failure::Later {
             words: format!("{}{SAMPLES} answers something else than expected: {error}", self.endpoint.url),
             pause: Pause::Longest,
         })?;
-        if receipt.sha256 == hex(&item.sha256) { Ok(()) } else { Err(Failure::Changed) }
+        if receipt.sha256 == hex(sha256) { Ok(()) } else { Err(Failure::Changed) }
     }
 
     fn post(&self, path: &str, timeout: Duration) -> Result<ureq::RequestBuilder<ureq::typestate::WithBody>, Failure> {
-        let mut request = self.agent.post(format!("{}{path}", self.endpoint.url));
+        let mut request = self.agent()?.post(format!("{}{path}", self.endpoint.url));
         request = request.config().timeout_global(Some(timeout)).build();
         if let Some(agent) = self.endpoint.agent {
             request = request.header(AGENT_ID, agent.to_string());
@@ -219,6 +269,7 @@ impl Client {
     }
 
     fn not_reached(&self, error: &ureq::Error) -> Failure {
+        *self.agent.borrow_mut() = None;
         Failure::Later { words: format!("{}: {error}", self.endpoint.url), pause: Pause::Growing }
     }
 

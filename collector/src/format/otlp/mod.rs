@@ -1,28 +1,30 @@
-//! OpenTelemetry's protocol: log records and metric points, from our agents and from anybody else.
+//! OpenTelemetry's protocol: log records, metric points and spans, from our agents and from anybody else.
 //!
 //! The body of a log record that is text is read like a line from anywhere, so that a file shipped by an OpenTelemetry
 //! Collector is normalised as if our agent had read it. Attributes under ECS names become catalogue fields; the others
 //! stay attributes. The attribute `canh.format` names the format of the body.
 
+mod attributes;
+mod conventions;
+mod metrics;
+mod spans;
+
 use bytes::Bytes;
-use canh_schema::{IssueKind, Timestamp, Value, field};
+use canh_schema::{Event, FieldId, IssueKind, Timestamp, Value, field};
 use canh_wire::attribute;
-use compact_str::{CompactString, ToCompactString, format_compact};
+use compact_str::{CompactString, format_compact};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, metric, number_data_point};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use super::json::NAME_LEN_MAX;
+use self::attributes::{Attrs, as_json, flatten, single};
+pub(crate) use self::metrics::decode_metrics;
+pub(crate) use self::spans::{decode_traces, fuzz as fuzz_spans};
 use super::{Header, by_name};
 use crate::decode::{Decoder, decode_named};
 use crate::source::{self, project};
-
-/// Attributes as they are collected: dotted names and values.
-type Attrs = Vec<(CompactString, Value)>;
 
 /// The name that our agent gives itself as service and scope. It is no news in an event.
 const OUR_AGENT: &str = "canh-agent";
@@ -56,22 +58,6 @@ pub(crate) fn decode_logs(decoder: &mut Decoder<'_>, payload: &Bytes) {
                 }
                 log_record(decoder, record, &shared, (&scope_name, header.as_ref()));
             }
-        }
-    }
-}
-
-pub(crate) fn decode_metrics(decoder: &mut Decoder<'_>, payload: &Bytes) {
-    let request = match ExportMetricsServiceRequest::decode(payload.clone()) {
-        Ok(request) => request,
-        Err(error) => return unreadable(decoder, payload, "metrics", &error),
-    };
-    for resource in request.resource_metrics {
-        let shared = Shared::new(decoder, resource.resource);
-        for metric in resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
-            if decoder.is_full() {
-                return unsplit(decoder, payload);
-            }
-            points(decoder, metric, &shared);
         }
     }
 }
@@ -189,15 +175,10 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, (sc
             }
             continue;
         }
-        match canh_schema::field_by_name(&key) {
-            Some(id) if event.get(id).is_none() || id == field::EVENT_DATASET && is_unnamed(&event) => {
-                if !project::set_value(&mut event, id, &value) {
-                    event.push_issue(IssueKind::TypeConflict, key.clone());
-                    event.attrs.push((key, value));
-                }
-            }
-            Some(_) => (),
-            None => event.attrs.push((key, value)),
+        if key == attribute::EVENT_DATASET && is_unnamed(&event) {
+            set_field(&mut event, field::EVENT_DATASET, key, value);
+        } else {
+            set_attribute(&mut event, key, value);
         }
     }
     if !record.severity_text.is_empty() && event.get(field::LOG_LEVEL).is_none() {
@@ -210,10 +191,10 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, (sc
     if !scope.is_empty() && scope != OUR_AGENT && event.get(field::LOG_LOGGER).is_none() {
         event.set(field::LOG_LOGGER, scope);
     }
-    for (name, bytes) in [("trace_id", &record.trace_id), ("span_id", &record.span_id)] {
+    for (id, bytes) in [(field::TRACE_ID, &record.trace_id), (field::SPAN_ID, &record.span_id)] {
         if !bytes.is_empty() {
             let hex: CompactString = bytes.iter().take(32).map(|byte| format_compact!("{byte:02x}")).collect();
-            event.attrs.push((CompactString::const_new(name), Value::Text(hex)));
+            event.set(id, hex);
         }
     }
     if !record.event_name.is_empty() && event.get(field::EVENT_ACTION).is_none() {
@@ -234,8 +215,25 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, (sc
     decoder.finish(event, None);
 }
 
+/// Sets the field of this name unless the event has it, or else adds the attribute.
+fn set_attribute(event: &mut Event, key: CompactString, value: Value) {
+    match canh_schema::field_by_name(&key) {
+        Some(id) if event.get(id).is_none() => set_field(event, id, key, value),
+        Some(_) => (),
+        None => event.attrs.push((key, value)),
+    }
+}
+
+/// A value that does not fit its field stays an attribute.
+fn set_field(event: &mut Event, id: FieldId, key: CompactString, value: Value) {
+    if !project::set_value(event, id, &value) {
+        event.push_issue(IssueKind::TypeConflict, key.clone());
+        event.attrs.push((key, value));
+    }
+}
+
 /// Whether nothing is known about the stream yet: the body was text of no known form, or there was none.
-fn is_unnamed(event: &canh_schema::Event) -> bool {
+fn is_unnamed(event: &Event) -> bool {
     event.get(field::EVENT_DATASET).is_none_or(|dataset| matches!(dataset.as_str(), Some("plain" | "json")))
 }
 
@@ -252,208 +250,8 @@ fn severity_name(number: i32) -> Option<&'static str> {
     })
 }
 
-fn points(decoder: &mut Decoder<'_>, metric: Metric, shared: &Shared) {
-    let Metric { name, unit, data, .. } = metric;
-    let mut emit = |attributes: Vec<KeyValue>, time: u64, suffix: &str, value: f64| {
-        let sample = Sample { name: &name, suffix, unit: &unit, value, time };
-        sample.emit(decoder, attributes, shared);
-    };
-    match data {
-        Some(metric::Data::Gauge(gauge)) => number_points(gauge.data_points, &mut emit),
-        Some(metric::Data::Sum(sum)) => number_points(sum.data_points, &mut emit),
-        Some(metric::Data::Histogram(histogram)) => {
-            for point in histogram.data_points {
-                if let Some(sum) = point.sum {
-                    emit(point.attributes.clone(), point.time_unix_nano, ".sum", sum);
-                }
-                emit(point.attributes, point.time_unix_nano, ".count", point.count as f64);
-            }
-        }
-        Some(metric::Data::ExponentialHistogram(histogram)) => {
-            for point in histogram.data_points {
-                if let Some(sum) = point.sum {
-                    emit(point.attributes.clone(), point.time_unix_nano, ".sum", sum);
-                }
-                emit(point.attributes, point.time_unix_nano, ".count", point.count as f64);
-            }
-        }
-        Some(metric::Data::Summary(summary)) => {
-            for point in summary.data_points {
-                emit(point.attributes.clone(), point.time_unix_nano, ".sum", point.sum);
-                emit(point.attributes, point.time_unix_nano, ".count", point.count as f64);
-            }
-        }
-        None => (),
-    }
-}
-
-fn number_points(points: Vec<NumberDataPoint>, emit: &mut dyn FnMut(Vec<KeyValue>, u64, &str, f64)) {
-    for point in points {
-        let value = match point.value {
-            Some(number_data_point::Value::AsDouble(value)) => value,
-            Some(number_data_point::Value::AsInt(value)) => value as f64,
-            None => continue, // "no recorded value": there is nothing to keep
-        };
-        emit(point.attributes, point.time_unix_nano, "", value);
-    }
-}
-
-/// One value of one series at one time.
-struct Sample<'a> {
-    name: &'a str,
-    suffix: &'a str,
-    unit: &'a str,
-    value: f64,
-    time: u64,
-}
-
-impl Sample<'_> {
-    fn emit(self, decoder: &mut Decoder<'_>, attributes: Vec<KeyValue>, shared: &Shared) {
-        let settings = decoder.settings();
-        let mut attrs = Attrs::with_capacity(attributes.len());
-        let mut complete = shared.complete;
-        let shared = &shared.attrs;
-        for KeyValue { key, value, .. } in attributes {
-            complete &= flatten(&key, value, settings.depth_max, settings.fields_max, &mut attrs);
-        }
-        let mut text = format_compact!("{}{} {}", self.name, self.suffix, self.value);
-        if !self.unit.is_empty() {
-            text.push(' ');
-            text.push_str(self.unit);
-        }
-        for (key, value) in &attrs {
-            if let Some(value) = value.as_text() {
-                text.push_str(&format_compact!(" {key}={value}"));
-            }
-        }
-        let mut event = decoder.event(Bytes::from(text.as_bytes().to_vec()));
-        source::metric::apply(&mut event);
-        if self.time > 0 {
-            event.time = Timestamp::from_nanos(i64::try_from(self.time).unwrap_or(i64::MAX));
-        }
-        if !complete {
-            event.push_issue(IssueKind::TooManyFields, "attributes were left out");
-        }
-        event.set(field::METRIC_NAME, format_compact!("{}{}", self.name, self.suffix));
-        event.set(field::METRIC_VALUE, self.value);
-        if !self.unit.is_empty() {
-            event.set(field::METRIC_UNIT, self.unit);
-        }
-        event.set(field::MESSAGE, text);
-        for (key, value) in shared.iter().cloned().chain(attrs) {
-            if is_transport(&key, &value) {
-                continue;
-            }
-            match canh_schema::field_by_name(&key) {
-                Some(id) if project::set_value(&mut event, id, &value) => (),
-                _ => event.attrs.push((key, value)),
-            }
-        }
-        decoder.finish(event, None);
-    }
-}
-
-/// Adds a value under its dotted name. Answers whether everything was within the limits.
-fn flatten(key: &str, value: Option<AnyValue>, depth_left: usize, fields_max: usize, out: &mut Attrs) -> bool {
-    let Some(value) = value.and_then(|value| value.value) else {
-        out.push((key.into(), Value::Null));
-        return true;
-    };
-    if depth_left == 0 || out.len() >= fields_max || key.len() > NAME_LEN_MAX {
-        return false;
-    }
-    match value {
-        any_value::Value::KvlistValue(list) => {
-            let mut complete = true;
-            for KeyValue { key: inner, value, .. } in list.values {
-                let name = if key.is_empty() { CompactString::from(inner) } else { format_compact!("{key}.{inner}") };
-                complete &= flatten(&name, value, depth_left - 1, fields_max, out);
-            }
-            complete
-        }
-        any_value::Value::ArrayValue(list) => {
-            let mut complete = true;
-            let mut plain = Vec::new();
-            let members_max = fields_max.saturating_mul(4);
-            complete &= list.values.len() <= members_max;
-            for member in list.values.into_iter().take(members_max).filter_map(|member| member.value) {
-                match member {
-                    any_value::Value::KvlistValue(_) | any_value::Value::ArrayValue(_) => {
-                        let mut inner = Attrs::new();
-                        let member = Some(AnyValue { value: Some(member) });
-                        complete &= flatten(key, member, depth_left - 1, fields_max, &mut inner);
-                        complete &= merge(out, inner, fields_max);
-                    }
-                    scalar => plain.push(single(scalar)),
-                }
-            }
-            if !plain.is_empty() {
-                complete &= merge(out, vec![(key.into(), Value::List(plain))], fields_max);
-            }
-            complete
-        }
-        scalar => {
-            out.push((key.into(), single(scalar)));
-            true
-        }
-    }
-}
-
-/// Members of a list become one list per name.
-fn merge(out: &mut Attrs, inner: Attrs, fields_max: usize) -> bool {
-    for (key, value) in inner {
-        let mut members = match value {
-            Value::List(members) => members,
-            single => vec![single],
-        };
-        if let Some((_, Value::List(old))) = out.iter_mut().find(|(name, _)| *name == key) {
-            old.append(&mut members);
-        } else if out.len() < fields_max {
-            out.push((key, Value::List(members)));
-        } else {
-            return false;
-        }
-    }
-    true
-}
-
-/// A value that has no members.
-fn single(value: any_value::Value) -> Value {
-    match value {
-        any_value::Value::StringValue(text) => Value::Text(text.into()),
-        any_value::Value::BoolValue(value) => Value::Bool(value),
-        any_value::Value::IntValue(value) => Value::Integer(value),
-        any_value::Value::DoubleValue(value) => Value::Float(value),
-        any_value::Value::BytesValue(bytes) => Value::Text(String::from_utf8_lossy(&bytes).to_compact_string()),
-        _ => Value::Null,
-    }
-}
-
-/// A record without a body, written as one JSON object so that `raw` shows what came.
-fn as_json<'a>(attrs: impl Iterator<Item = &'a (CompactString, Value)>) -> Vec<u8> {
-    let mut object = serde_json::Map::new();
-    for (key, value) in attrs {
-        object.insert(key.to_string(), json_value(value));
-    }
-    serde_json::to_vec(&object).unwrap_or_default()
-}
-
-fn json_value(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::Ip(value) => value.to_string().into(),
-        Value::Text(value) => value.as_str().into(),
-        Value::List(values) => values.iter().map(json_value).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use canh_schema::Event;
-
     use super::*;
     use crate::format::Text;
 
@@ -462,15 +260,15 @@ mod tests {
     fn a_sentence_is_no_format() {
         let settings = crate::DecodeSettings::default();
         let received = Timestamp::from_secs(1_795_336_308);
-        let context = super::super::Context {
+        let context = crate::format::Context {
             received,
             settings: &settings,
             file: None,
-            envelope_keys: super::super::EnvelopeKeys::Plain,
+            envelope_keys: crate::format::EnvelopeKeys::Plain,
             depth: 0,
             header: None,
         };
         let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, Bytes::new());
-        assert_eq!(super::super::decode(&mut Text::new("user logged in"), &context, None, &mut event), "plain");
+        assert_eq!(crate::format::decode(&mut Text::new("user logged in"), &context, None, &mut event), "plain");
     }
 }
