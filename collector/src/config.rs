@@ -101,6 +101,10 @@ impl CollectorConfig {
         self.forward.check()?;
         self.kafka.check()?;
         self.sources.time_zone.parse::<Zone>().map_err(SettingError::TimeZone)?;
+        for name in &self.sources.mask_names {
+            let wrong = |wrong| SettingError::Wrong { key: "collector.sources.mask_names", wrong };
+            crate::Secrets::check_name(name).map_err(wrong)?;
+        }
         let formats = [
             ("collector.syslog_udp.format", self.syslog_udp.enabled, &self.syslog_udp.format),
             ("collector.syslog_tcp.format", self.syslog_tcp.enabled, &self.syslog_tcp.format),
@@ -160,11 +164,22 @@ pub struct SourcesConfig {
     pub dir: Option<PathBuf>,
     /// Zone of times that do not name theirs, as an IANA name. A described source may have one of its own.
     pub time_zone: String,
+    /// Further names whose values are secrets and are replaced by `***` before a record is read, see docs/sources.md.
+    pub mask_names: Vec<String>,
+    /// Whose records are kept as they came, by the field `event.dataset` or its part before the first dot, for example
+    /// `nginx` or `squid-proxy`; `*` for all.
+    pub mask_except: Vec<String>,
 }
 
 impl Default for SourcesConfig {
     fn default() -> Self {
-        Self { sources_max: 10_000, dir: None, time_zone: "Asia/Ho_Chi_Minh".to_owned() }
+        Self {
+            sources_max: 10_000,
+            dir: None,
+            time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+            mask_names: Vec::new(),
+            mask_except: Vec::new(),
+        }
     }
 }
 
@@ -221,6 +236,7 @@ mod tests {
             default,
             &["`collector.sources.time_zone`", "`Mars`", "Asia/Ho_Chi_Minh"],
         );
+        check_cannot_work("[sources]\nmask_names = ['x']", default, &["`collector.sources.mask_names`", "`x`"]);
         let both = |key| ["`journal.batch_max`", key];
         check_cannot_work("", ByteSize::mib(16), &both("`collector.otlp_grpc.message_max`"));
         check_cannot_work("[otlp_grpc]\nenabled = false", ByteSize::mib(16), &both("`collector.http.message_max`"));

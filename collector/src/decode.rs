@@ -16,6 +16,7 @@ use crate::format::{
     self, Context, EnvelopeKeys, Format, Text, Zone, auditd, elastic_bulk, flow_datagrams, fluent, journal_export,
     kafka, otlp, prometheus, snmp, splunk_hec,
 };
+use crate::secrets::{Masked, Secrets};
 use crate::source::{project, slapd};
 use crate::vendor::Vendors;
 
@@ -38,6 +39,8 @@ pub struct DecodeSettings {
     pub mibs: Arc<Mibs>,
     /// Sources that are described in folders.
     pub vendors: Arc<Vendors>,
+    /// Names whose values are not kept.
+    pub secrets: Arc<Secrets>,
 }
 
 /// The names that are known without any file.
@@ -54,6 +57,7 @@ impl Default for DecodeSettings {
             zone: Zone::default(),
             mibs: BUILTIN.clone(),
             vendors: Vendors::shipped(),
+            secrets: Secrets::standard(),
         }
     }
 }
@@ -80,6 +84,7 @@ pub fn decode(envelope: &Envelope, position: Position, journal: u64, settings: &
         Framing::ElasticBulk => elastic_bulk::decode(&mut decoder),
         Framing::HecEvents => splunk_hec::decode(&mut decoder, &envelope.payload),
     }
+    settings.vendors.join(&mut decoder.events);
     auditd::join(&mut decoder.events);
     slapd::join(&mut decoder.events);
     let bytes = envelope.payload.len() as u64;
@@ -135,6 +140,8 @@ impl<'a> Decoder<'a> {
                 Framing::NdJson => EnvelopeKeys::Read,
                 _ => EnvelopeKeys::Plain,
             },
+            depth: 0,
+            header: None,
         }
     }
 
@@ -168,6 +175,10 @@ impl<'a> Decoder<'a> {
         let sent_len = bytes.len();
         let len_max = self.settings.line_max.as_len();
         let raw = if sent_len > len_max { bytes.slice(..len_max) } else { bytes };
+        let context = self.context();
+        let hint = hint.or(self.hint);
+        let name = self.envelope.format.as_deref();
+        let (raw, has_doubtful) = self.without_secrets(raw, &context, hint, name);
         let mut event = self.event(raw.clone());
         if sent_len > len_max {
             event.push_issue(IssueKind::Truncated, format_compact!("{len_max} of {sent_len} bytes kept"));
@@ -178,9 +189,37 @@ impl<'a> Decoder<'a> {
         if text.trim_ascii().is_empty() {
             return None;
         }
-        let context = self.context();
-        decode_named(&text, &context, hint.or(self.hint), self.envelope.format.as_deref(), &mut event);
+        decode_named(&text, &context, hint, name, &mut event);
+        if has_doubtful {
+            self.settings.secrets.mask_doubtful(&mut event);
+        }
         Some(event)
+    }
+
+    /// The text of a record without secrets, and whether [`Secrets::mask_doubtful`] has to look at its event. The arguments
+    /// are those of [`decode_named`], which tells whose record it is where some are to be kept as they are.
+    pub(crate) fn without_secrets(
+        &self,
+        raw: Bytes,
+        context: &Context<'_>,
+        hint: Option<&'static dyn Format>,
+        name: Option<&str>,
+    ) -> (Bytes, bool) {
+        let secrets = &self.settings.secrets;
+        let masked = match context.header {
+            Some(header) => Masked { text: header.without_secrets(secrets, &raw), has_doubtful: false },
+            None => secrets.mask(&raw),
+        };
+        if (masked.text.is_some() || masked.has_doubtful) && secrets.keeps_any() {
+            let mut event = self.event(raw.clone());
+            let text = shown(&raw, &mut event);
+            decode_named(&text, context, hint, name, &mut event);
+            let dataset = event.get(field::EVENT_DATASET).and_then(Value::as_str).unwrap_or_default();
+            if secrets.are_kept(dataset) {
+                return (raw, false);
+            }
+        }
+        (masked.text.map_or(raw, Bytes::from), masked.has_doubtful)
     }
 
     /// Keeps what follows the last event that the batch may hold, so that nothing received is lost.
@@ -188,6 +227,7 @@ impl<'a> Decoder<'a> {
         let payload = &self.envelope.payload;
         let start = (first.as_ptr() as usize).saturating_sub(payload.as_ptr() as usize);
         let raw = payload.slice(start.min(payload.len())..);
+        let raw = self.settings.secrets.mask(&raw).text.map_or(raw, Bytes::from);
         let mut event = self.event(raw.clone());
         event.push_issue(
             IssueKind::Truncated,
@@ -225,6 +265,11 @@ impl<'a> Decoder<'a> {
                 name => set_if_absent(&mut event, name, value.clone()),
             }
         }
+        // These are not made of one text, or not of it alone.
+        let framing = self.envelope.framing;
+        if matches!(framing, Framing::Snmp | Framing::JournalExport | Framing::Fluent | Framing::HecEvents) {
+            self.settings.secrets.mask_values(&mut event);
+        }
         self.events.push(event);
     }
 }
@@ -249,6 +294,9 @@ pub(crate) fn decode_named(
     name: Option<&str>,
     event: &mut Event,
 ) {
+    if let Some(header) = context.header {
+        return header.apply(event, context, text.trim_end_matches(['\0', '\r', '\n']));
+    }
     if let Some(name) = name.filter(|name| hint.is_none() && name.contains('-')) {
         let line = text.trim_end_matches(['\0', '\r', '\n']);
         match context.settings.vendors.named(name) {
@@ -257,6 +305,10 @@ pub(crate) fn decode_named(
         }
     }
     decode_text(text, context, hint, event);
+    // Said to be of this source: what it does not want to be kept is not kept, whoever has read the record.
+    if let Some(source) = name.and_then(|name| context.settings.vendors.named(name)) {
+        source.mask(event);
+    }
 }
 
 /// Fills the event from one text: with the format that was named, or else the first that fits.
@@ -269,6 +321,7 @@ pub(crate) fn decode_text(text: &str, context: &Context<'_>, hint: Option<&'stat
     if event.get(field::MESSAGE).is_none() {
         event.set(field::MESSAGE, text.as_str());
     }
+    context.settings.vendors.mask_unread(event, text.as_str());
 }
 
 /// The bytes as text. What is not UTF-8 is shown with replacement characters and noted.

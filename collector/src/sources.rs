@@ -150,7 +150,7 @@ pub struct Sources {
 }
 
 /// A clock that is this far away is wrong: correlation over several sources misses what it says.
-const CLOCK_OFF_MS: i64 = 60_000;
+pub const CLOCK_OFF_MS: i64 = 60_000;
 /// Events of one batch that are asked for the time, and how much weight the newest one has.
 const CLOCK_EVENTS: usize = 8;
 const CLOCK_WEIGHT: i64 = 8;

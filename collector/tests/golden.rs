@@ -145,6 +145,27 @@ fn lines_of_directories_and_mail() {
 }
 
 #[test]
+fn lines_of_networks() {
+    check(
+        "source_networks",
+        &[
+            "<4>Nov 22 15:31:48 gw kernel: [1234.5] IPT-DROP IN=eth0 OUT= MAC=00:11:22:33:44:55:66:77:88:99:aa:bb:08:00 SRC=203.0.113.9 DST=10.20.1.5 LEN=60 TOS=0x00 PREC=0x00 TTL=52 ID=1 DF PROTO=TCP SPT=40022 DPT=22 WINDOW=29200 RES=0x00 SYN URGP=0",
+            "<4>Nov 22 15:31:48 gw kernel: nft drop: IN=eth0 OUT=eth1 SRC=203.0.113.9 DST=10.20.1.5 LEN=40 TTL=52 ID=2 PROTO=UDP SPT=40022 DPT=161 LEN=20",
+            "<30>Nov 22 15:31:48 ns1 named[812]: client @0x7f1 10.20.1.7#40022 (www.example): query: www.example IN A +E(0)K (10.20.1.5)",
+            "<30>Nov 22 15:31:48 ns1 unbound[812]: [812:0] info: 10.20.1.7 www.example. A IN",
+            "<30>Nov 22 15:31:48 ns1 dnsmasq[812]: query[A] www.example from 10.20.1.7",
+            "<30>Nov 22 15:31:48 gw dnsmasq-dhcp[812]: DHCPACK(br0) 10.20.1.77 00:11:22:33:44:55 may-tram",
+            "<29>Nov 22 15:31:48 gw openvpn[812]: 203.0.113.9:40022 [minh] Peer Connection Initiated with [AF_INET]203.0.113.9:40022",
+            "<166>Nov 22 2026 15:31:48 asa-1 : %ASA-4-106023: Deny tcp src outside:203.0.113.9/40022 dst inside:10.20.1.5/22 by access-group \"outside_in\" [0x0, 0x0]",
+            "<189>81: sw-1: Nov 22 15:31:48.120: %SEC_LOGIN-4-LOGIN_FAILED: Login failed [user: minh] [Source: 203.0.113.9] [localport: 22] [Reason: Login Authentication Failed] at 15:31:48 ICT Sun Nov 22 2026",
+            "<189>date=2026-11-22 time=15:31:48 devname=\"FG-1\" devid=\"FG100\" logid=\"0000000013\" type=\"traffic\" subtype=\"forward\" level=\"notice\" srcip=203.0.113.9 srcport=40022 dstip=10.20.1.5 dstport=22 action=\"deny\" proto=6 policyid=0",
+            "<30>Nov 22 15:31:48 mt-1 system,error,critical login failure for user admin from 203.0.113.9 via ssh",
+            "<134>Nov 22 15:31:48 pf-1 filterlog[812]: 4,,,1000000103,igb0,match,block,in,4,0x0,,64,1,0,DF,6,tcp,60,203.0.113.9,10.20.1.5,40022,22,0,S,1,,64240,,mss",
+        ],
+    );
+}
+
+#[test]
 fn lines_of_linux_programs() {
     let at = "Nov 22 09:31:48 srv";
     let lines = |texts: &[&str]| texts.iter().map(|text| format!("{at} {text}")).collect::<Vec<_>>();

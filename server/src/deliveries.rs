@@ -92,10 +92,33 @@ fn table(ledger: &Value, hours: bool) -> String {
             text("last")
         ));
     }
+    let mut told = Vec::new();
+    for line in ledger["lines"].as_array().into_iter().flatten().filter(|line| line["clock_off"] == true) {
+        let source = safe(line["source"].as_str().unwrap_or_default()).into_owned();
+        if let Some(behind) = line["clock_behind_ms"].as_i64().filter(|_| !told.contains(&source)) {
+            out.push_str(&format!(
+                "warning: the clock of {source} is {}; rules over several senders miss what it says\n",
+                clock(behind)
+            ));
+            told.push(source);
+        }
+    }
     if let Some(left) = ledger["gaps_left"].as_u64().filter(|left| *left > 0) {
         out.push_str(&format!("missing: {left} more; choose a shorter time\n"));
     }
     out
+}
+
+/// `3 min behind`: how far a clock is away, from milliseconds.
+fn clock(behind_ms: i64) -> String {
+    let secs = behind_ms.unsigned_abs() / 1_000;
+    let (count, unit) = match secs {
+        0..60 => (secs, "s"),
+        60..3_600 => (secs / 60, "min"),
+        3_600..86_400 => (secs / 3_600, "h"),
+        _ => (secs / 86_400, "d"),
+    };
+    format!("{count} {unit} {}", if behind_ms < 0 { "ahead" } else { "behind" })
 }
 
 #[cfg(test)]
@@ -110,17 +133,21 @@ mod tests {
             json!({"source": source, "state": state, "hour": "2026-01-15T01:00:00Z", "read": read, "received": 12,
                    "journaled": 10, "detected": 10, "stored": 10, "duplicates": 2, "missed": 0, "dropped": dropped})
         };
+        let mut udp = line("udp", "complete", Value::Null, json!([]));
+        udp["clock_off"] = json!(true);
+        udp["clock_behind_ms"] = json!(-7_300_000);
         let gap =
             json!({"source": "a\u{1b}b", "kind": "batches", "spool": "ff", "first": "4", "last": "6", "missing": 3});
         let healed = json!({"source": "a", "healed": "2026-01-15T01:00:00Z"});
         let dropped = json!([{"reason": "full", "records": 3}]);
-        let ledger = json!({"lines": [line("x", "gap", json!(5), dropped), line("udp", "complete", Value::Null, json!([]))],
+        let ledger = json!({"lines": [line("x", "gap", json!(5), dropped), udp],
                             "gaps": [gap, healed], "gaps_left": 7});
         let expected = "\
 STATE     SOURCE  READ  SENT  RECEIVED  JOURNALED  DETECTED  STORED  AGAIN  LOST
 gap       x          5     -        12         10        10      10      2  3 full
 complete  udp        -     -        12         10        10      10      2  -
 missing: 3 batches of a\\u{1b}b, 4 to 6 of spool ff
+warning: the clock of udp is 2 h ahead; rules over several senders miss what it says
 missing: 7 more; choose a shorter time
 ";
         assert_eq!(table(&ledger, false), expected);

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canh_collector::{Door, SourceKey, SourceStatus, Sources};
+use canh_collector::{CLOCK_OFF_MS, Door, SourceKey, SourceStatus, Sources};
 use canh_store::state::{SourceKind, SourceReport, StateStore};
 use compact_str::{CompactString, format_compact};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::demo;
 
@@ -27,6 +27,7 @@ pub(crate) async fn run(sources: Arc<Sources>, state: Arc<dyn StateStore>, data:
     let mut demo = None;
     let mut reported: HashMap<SourceKey, Reported> = HashMap::new();
     let mut seen_last = None;
+    let mut clocks_off = 0;
     loop {
         let stopping = tokio::time::timeout(EVERY, stop.cancelled()).await.is_ok();
         if demo.is_none() {
@@ -39,6 +40,15 @@ pub(crate) async fn run(sources: Arc<Sources>, state: Arc<dyn StateStore>, data:
             }
         }
         let lines = sources.snapshot();
+        let is_off = |line: &&SourceStatus| line.clock_skew_ms.is_some_and(|skew| skew.abs() >= CLOCK_OFF_MS);
+        let off = lines.iter().filter(is_off).count();
+        if off > clocks_off {
+            warn!(
+                senders = off,
+                "clocks of senders are a minute or more away; `canh ledger` and the page Deliveries say whose"
+            );
+        }
+        clocks_off = off;
         let newest = lines.first().map(|line| line.last_seen);
         let changed: Vec<SourceReport> = lines
             .iter()
@@ -74,6 +84,7 @@ fn report(line: &SourceStatus, before: Reported) -> SourceReport {
         bytes: since(line.bytes, before.bytes),
         dropped: dropped(line),
         spool_bytes: metric(line, SPOOL_BYTES).map(whole),
+        clock_behind_ms: line.clock_skew_ms,
     }
 }
 

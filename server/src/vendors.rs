@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use canh_collector::{DecodeSettings, Mibs, Saved, SourcesConfig, Vendors, prove};
+use canh_collector::{DecodeSettings, Mibs, Saved, Secrets, SourcesConfig, Vendors, prove};
 use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -81,7 +81,8 @@ pub(crate) fn settings(config: &SourcesConfig, mibs: Arc<Mibs>) -> DecodeSetting
     }
     // A zone that is none was refused before.
     let zone = config.time_zone.parse().unwrap_or_default();
-    DecodeSettings { vendors, zone, mibs, ..DecodeSettings::default() }
+    let secrets = Arc::new(Secrets::new(&config.mask_names, &config.mask_except));
+    DecodeSettings { vendors, zone, mibs, secrets, ..DecodeSettings::default() }
 }
 
 /// Reads the folders again at each SIGHUP. Events that are decoded meanwhile have the old ones.

@@ -21,3 +21,5 @@ pub const FORMAT: &str = "canh.format";
 pub const TRUNCATED: &str = "canh.truncated";
 /// Record: what kind of records these are, for example `canh.flow`.
 pub const EVENT_DATASET: &str = "event.dataset";
+/// Scope: first lines of the file that its records were read from, which say what their values are called.
+pub const HEADER: &str = "canh.header";

@@ -1,11 +1,14 @@
 //! Log records to an `ExportLogsServiceRequest`.
 
+use std::sync::Arc;
+
 use canh_schema::{Timestamp, Value};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
 
+use crate::attribute;
 use crate::origin::{Origin, key_value};
 
 /// One line or record, as an input read it.
@@ -20,6 +23,8 @@ pub struct LogEntry {
     pub attributes: Vec<(&'static str, Value)>,
     /// Attributes whose names come from the source.
     pub named: Vec<(String, Value)>,
+    /// First lines of the file, which say what the values of this one are called.
+    pub header: Option<Arc<str>>,
 }
 
 /// Gathers log records of one host into one message.
@@ -28,14 +33,22 @@ pub struct LogBatchBuilder {
     origin: Origin,
     records: Vec<LogRecord>,
     records_size: usize,
+    /// From which record on which header counts, for records that have one.
+    headers: Vec<(usize, Option<Arc<str>>)>,
 }
 
 impl LogBatchBuilder {
     pub fn new(origin: Origin) -> Self {
-        Self { origin, records: Vec::new(), records_size: 0 }
+        Self { origin, records: Vec::new(), records_size: 0, headers: Vec::new() }
     }
 
     pub fn push(&mut self, entry: LogEntry) {
+        let header = self.headers.last().and_then(|(_, header)| header.as_deref());
+        if header != entry.header.as_deref() {
+            // It is said once for the records that follow one another.
+            self.records_size += entry.header.as_deref().map_or(0, str::len) + SCOPE_LEN_MAX;
+            self.headers.push((self.records.len(), entry.header.clone()));
+        }
         let names = entry.attributes.iter().map(|(name, value)| (*name, value));
         let named = entry.named.iter().map(|(name, value)| (name.as_str(), value));
         let record = LogRecord {
@@ -66,16 +79,30 @@ impl LogBatchBuilder {
     /// The encoded message. The builder is empty after that and can be used again.
     pub fn finish(&mut self) -> Vec<u8> {
         self.records_size = 0;
-        let scope = ScopeLogs {
-            scope: Some(self.origin.scope()),
-            log_records: std::mem::take(&mut self.records),
-            ..ScopeLogs::default()
-        };
+        let mut left = std::mem::take(&mut self.records);
+        let mut scopes = Vec::new();
+        for (from, header) in std::mem::take(&mut self.headers).into_iter().rev() {
+            let records = left.split_off(from.min(left.len()));
+            scopes.push(self.scope(records, header.as_deref()));
+        }
+        if !left.is_empty() || scopes.is_empty() {
+            scopes.push(self.scope(left, None));
+        }
+        scopes.reverse();
         let resource =
-            ResourceLogs { resource: Some(self.origin.resource()), scope_logs: vec![scope], ..ResourceLogs::default() };
+            ResourceLogs { resource: Some(self.origin.resource()), scope_logs: scopes, ..ResourceLogs::default() };
         ExportLogsServiceRequest { resource_logs: vec![resource] }.encode_to_vec()
     }
+
+    fn scope(&self, log_records: Vec<LogRecord>, header: Option<&str>) -> ScopeLogs {
+        let mut scope = self.origin.scope();
+        scope.attributes.extend(header.map(|header| key_value(attribute::HEADER, &Value::from(header))));
+        ScopeLogs { scope: Some(scope), log_records, ..ScopeLogs::default() }
+    }
 }
+
+/// What a scope needs besides its header, in bytes, at most.
+const SCOPE_LEN_MAX: usize = 128;
 
 /// A line that is not UTF-8 travels as bytes, so that nothing of it is replaced.
 fn body(line: Vec<u8>) -> Option<AnyValue> {
@@ -100,7 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{attribute, from_any};
+    use crate::from_any;
 
     fn origin() -> Origin {
         Origin { agent: AgentId::from_bytes([7; 16]), agent_version: "1.2.3".to_owned(), host_name: "db-1".to_owned() }
@@ -115,6 +142,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_header_is_said_once_for_the_records_that_follow_one_another() {
+        let origin =
+            Origin { host_name: "h".to_owned(), agent: AgentId::from_bytes([7; 16]), agent_version: "1".to_owned() };
+        let mut builder = LogBatchBuilder::new(origin);
+        for (body, header) in [("a", None), ("b", Some("x")), ("c", Some("x")), ("d", Some("y")), ("e", None)] {
+            let header = header.map(Arc::from);
+            builder.push(LogEntry { body: body.as_bytes().to_vec(), header, ..LogEntry::default() });
+        }
+        let message = ExportLogsServiceRequest::decode(builder.finish().as_slice()).unwrap();
+        let scopes = &message.resource_logs[0].scope_logs;
+        let shape: Vec<_> = scopes
+            .iter()
+            .map(|scope| (scope.log_records.len(), scope.scope.as_ref().unwrap().attributes.len()))
+            .collect();
+        assert_eq!(shape, [(1, 0), (2, 1), (1, 1), (1, 0)]);
+        builder.push(LogEntry { body: b"f".to_vec(), ..LogEntry::default() });
+        let message = ExportLogsServiceRequest::decode(builder.finish().as_slice()).unwrap();
+        assert_eq!(message.resource_logs[0].scope_logs.len(), 1);
+    }
+
     proptest! {
         #[test]
         fn every_line_comes_back_byte_for_byte(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..20)) {
@@ -126,6 +174,7 @@ mod tests {
                     body: line.clone(),
                     attributes: vec![(attribute::LOG_FILE_OFFSET, Value::Integer(at as i64))],
                     named: vec![("source.port".to_owned(), Value::Integer(22))],
+                    header: None,
                 });
             }
             let size = builder.size();

@@ -6,6 +6,7 @@ mod azure;
 mod cef;
 mod clock;
 mod cloudtrail;
+mod columns;
 mod evtx;
 mod flow;
 mod gelf;
@@ -55,6 +56,7 @@ use canh_schema::{Event, Timestamp};
 pub(crate) use cef::parse as cef_record;
 pub(crate) use clock::{Civil, epoch_seconds, fraction, leading, month, number as digits, rfc3339, time_of_day};
 pub use clock::{Zone, ZoneError};
+pub use columns::Header;
 pub(crate) use json::Json;
 pub(crate) use layout::Layout;
 pub(crate) use leef::parse as leef_record;
@@ -136,6 +138,10 @@ pub struct Context<'a> {
     /// Path of the file that the record was read from.
     pub(crate) file: Option<&'a str>,
     pub(crate) envelope_keys: EnvelopeKeys,
+    /// How many records this one is inside of.
+    pub(crate) depth: u8,
+    /// What the values of the line are called, if it came with the first lines of its file.
+    pub(crate) header: Option<&'a Header>,
 }
 
 /// Whether `_product`, `_service` and `_category` of a JSON object name its log source.
@@ -240,7 +246,14 @@ pub fn fuzz_targets() -> Vec<(&'static str, fn(&[u8]))> {
 fn fuzz_format(format: &dyn Format, bytes: &[u8]) {
     let settings = DecodeSettings::default();
     let received = Timestamp::from_secs(1_793_000_000);
-    let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Read };
+    let context = Context {
+        received,
+        settings: &settings,
+        file: None,
+        envelope_keys: EnvelopeKeys::Read,
+        depth: 0,
+        header: None,
+    };
     let text = String::from_utf8_lossy(bytes);
     let id = canh_schema::EventId::from_bytes([0; 16]);
     let mut event = Event::new(id, received, bytes::Bytes::new());
@@ -278,7 +291,14 @@ mod tests {
     fn a_sample_is_found_to_be_of_its_own_format() {
         let settings = DecodeSettings::default();
         let received = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").unwrap();
-        let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Plain };
+        let context = Context {
+            received,
+            settings: &settings,
+            file: None,
+            envelope_keys: EnvelopeKeys::Plain,
+            depth: 0,
+            header: None,
+        };
         for format in FORMATS {
             for sample in format.samples() {
                 let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, bytes::Bytes::new());

@@ -166,7 +166,14 @@ mod tests {
     fn check(text: &str, expected: Option<(&str, Option<&str>, Option<&str>, &str)>) {
         let received = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").unwrap();
         let settings = DecodeSettings::default();
-        let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Plain };
+        let context = Context {
+            received,
+            settings: &settings,
+            file: None,
+            envelope_keys: EnvelopeKeys::Plain,
+            depth: 0,
+            header: None,
+        };
         let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, bytes::Bytes::new());
         let fit = Syslog3164.decode(&mut Text::new(text), &context, &mut event);
         let get = |id| event.get(id).and_then(canh_schema::Value::as_str);

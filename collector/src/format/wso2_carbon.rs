@@ -143,7 +143,14 @@ mod tests {
     fn check(text: &str, expected: Option<(&str, &str, &str)>) {
         let settings = DecodeSettings::default();
         let received = Timestamp::from_secs(1_793_000_000);
-        let context = Context { received, settings: &settings, file: None, envelope_keys: EnvelopeKeys::Plain };
+        let context = Context {
+            received,
+            settings: &settings,
+            file: None,
+            envelope_keys: EnvelopeKeys::Plain,
+            depth: 0,
+            header: None,
+        };
         let found = parse(text, &context);
         let found = found.as_ref().map(|line| (line.level, line.class.unwrap_or_default(), line.message));
         assert_eq!(found, expected, "input: {text:?}");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The values, and whether all of them fitted.
-pub(super) fn columns_of(text: &str, mark: u8, room: usize) -> (Vec<Cow<'_, str>>, bool) {
+pub(crate) fn columns_of(text: &str, mark: u8, room: usize) -> (Vec<Cow<'_, str>>, bool) {
     let mut parts = Vec::new();
     let mut rest = Some(text);
     while let Some(text) = rest {

@@ -6,7 +6,8 @@ use regex::{Regex, RegexBuilder};
 use rustc_hash::FxHashMap;
 
 use super::Problem;
-use super::definition::{Definition, Filled, Form, Kind, LogSourceNames, Mapping, Recognise, Times, Web};
+use super::definition::{Definition, Filled, Form, Join, Kind, LogSourceNames, Mapping, Recognise, Times, Web};
+use super::join::{Rule, Which};
 use super::source::{Change, Fill, KindRules, Recognition, Rules, Shape, Source, WebNames};
 use crate::format::{Layout, Marks, Zone};
 use crate::source::project;
@@ -46,7 +47,11 @@ pub(super) fn source(name: &str, path: &str, text: &str) -> Result<Source, Probl
 
 fn compiled(name: &str, mut definition: Definition) -> Result<Source, Wrong> {
     let mapping = definition.take_mapping();
-    if mapping.logsource.is_none() && definition.kind.iter().any(|kind| kind.logsource.is_none())
+    // One that only says which lines belong together means nothing by itself.
+    let only_joins = definition.join.is_some() && definition.kind.is_empty() && definition.extract.form == Form::Lines;
+    if only_joins {
+        // Its lines are those of whoever reads them.
+    } else if mapping.logsource.is_none() && definition.kind.iter().any(|kind| kind.logsource.is_none())
         || mapping.logsource.is_none() && definition.kind.is_empty()
     {
         return Err(wrong(
@@ -64,7 +69,7 @@ fn compiled(name: &str, mut definition: Definition) -> Result<Source, Wrong> {
                 "`form = \"given\"` is for sources that are recognised by `cef`, `leef` or `json`",
             ));
         }
-        Form::Lines | Form::Csv if definition.kind.is_empty() && !is_given => {
+        Form::Lines | Form::Csv if definition.kind.is_empty() && !is_given && !only_joins => {
             return Err(wrong("[extract]", "no `[[kind]]`: write how the values stand in the line"));
         }
         _ => (),
@@ -72,6 +77,7 @@ fn compiled(name: &str, mut definition: Definition) -> Result<Source, Wrong> {
     if definition.kind.len() > KINDS_MAX {
         return Err(wrong("[[kind]]", format!("more than {KINDS_MAX} kinds")));
     }
+    let join = definition.join.as_ref().map(|join| join_rule(join, &recognition)).transpose()?;
     let zone = match &definition.time_zone {
         Some(name) => Some(name.parse::<Zone>().map_err(|error| wrong(name, error.to_string()))?),
         None => None,
@@ -100,13 +106,23 @@ fn compiled(name: &str, mut definition: Definition) -> Result<Source, Wrong> {
         times.push((names, layouts.collect::<Result<Vec<_>, _>>()?));
     }
     let kinds = definition.kind.into_iter().map(|kind| kind_rules(kind, form)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(inner) = &definition.extract.inner
+        && kinds.iter().any(|kind| swallows(&kind.shape, inner, &recognition))
+    {
+        let reason = format!(
+            "`inner = \"{inner}\"` can be the whole line, which would be read again and again; leave out of it what the line begins with"
+        );
+        return Err(wrong("inner", reason));
+    }
     Ok(Source {
         name: name.into(),
         about: definition.about,
         zone,
         masks: definition.mask.iter().map(|text| regex(text)).collect::<Result<_, _>>()?,
+        hidden: definition.hide.into_iter().map(CompactString::from).collect(),
         absent: definition.absent.into_iter().map(CompactString::from).collect(),
         recognition,
+        join,
         form,
         marks,
         inner: definition.extract.inner.map(CompactString::from),
@@ -159,6 +175,29 @@ fn recognition(recognise: &Recognise) -> Result<Recognition, Wrong> {
         // A regular expression alone would be asked of every line that nobody else knows.
         false => Err(wrong("[recognise]", "write `programs`, `prefixes`, `contains`, `cef`, `leef` or `json`")),
     }
+}
+
+/// Most lines and bytes of one record that may be configured.
+const JOIN_LINES_MAX: u32 = 10_000;
+const JOIN_BYTES_MAX: usize = 1 << 20;
+
+fn join_rule(join: &Join, recognition: &Recognition) -> Result<Rule, Wrong> {
+    if recognition.programs.is_empty() {
+        return Err(wrong("[join]", "`[join]` is for messages of syslog; write `programs` in `[recognise]`"));
+    }
+    let which = match (&join.continues, &join.start) {
+        (Some(text), None) => Which::Continues(regex(text)?),
+        (None, Some(text)) => Which::NotStart(regex(text)?),
+        _ => return Err(wrong("[join]", "write `continues` or `start`, and not both")),
+    };
+    if !(2..=JOIN_LINES_MAX).contains(&join.lines_max) {
+        return Err(wrong("lines_max", format!("`lines_max` is between 2 and {JOIN_LINES_MAX}")));
+    }
+    if !(1..=JOIN_BYTES_MAX).contains(&join.bytes_max) {
+        return Err(wrong("bytes_max", format!("`bytes_max` is between 1 and {JOIN_BYTES_MAX}")));
+    }
+    let into = join.into.iter().map(CompactString::from).collect();
+    Ok(Rule { which, into, lines_max: join.lines_max, bytes_max: join.bytes_max })
 }
 
 fn kind_rules(mut kind: Kind, form: Form) -> Result<KindRules, Wrong> {
@@ -217,6 +256,27 @@ fn template_regex(template: &str) -> Result<(String, Vec<Option<CompactString>>)
     }
     text.push_str(&regex::escape(rest));
     Ok((text, names))
+}
+
+/// Whether a kind gives the whole line out as the record inside of it. Asked with what the source is recognised by.
+fn swallows(shape: &Shape, inner: &str, recognition: &Recognition) -> bool {
+    match shape {
+        Shape::Any => false,
+        Shape::Columns(columns) => matches!(columns.as_slice(), [only] if only == inner),
+        Shape::Regex { regex, names } => {
+            let Some(at) = names.iter().position(|name| name.as_deref() == Some(inner)) else { return false };
+            let known = recognition.prefixes.iter().chain(&recognition.contains).map(CompactString::as_str);
+            let starts = recognition.prefixes.iter().map(CompactString::as_str).chain([""]);
+            let both = starts.flat_map(|start| recognition.contains.iter().map(move |word| format!("{start}{word}x")));
+            let probes =
+                known.map(|text| format!("{text}x")).chain(both).chain(["x".to_owned(), "x=1 y: z".to_owned()]);
+            let whole = |probe: String| {
+                let found = regex.captures(&probe).and_then(|groups| groups.get(at + 1));
+                found.is_some_and(|found| found.as_str().trim() == probe.trim())
+            };
+            probes.take(64).any(whole)
+        }
+    }
 }
 
 fn catalogue_field(name: &str) -> Result<FieldId, Wrong> {

@@ -15,12 +15,16 @@ pub(super) struct Definition {
     /// Regular expressions of what is not to be kept; the first group of each is replaced, or else the whole.
     #[serde(default)]
     pub(super) mask: Vec<String>,
+    /// Names of values that are not to be kept, for example cookies.
+    #[serde(default)]
+    pub(super) hide: Vec<String>,
     /// Texts that the source writes when it has nothing to say, besides nothing and `-`.
     #[serde(default)]
     pub(super) absent: Vec<String>,
     pub(super) recognise: Recognise,
     #[serde(default)]
     pub(super) extract: Extract,
+    pub(super) join: Option<Join>,
     pub(super) time: Option<Times>,
     #[serde(default)]
     pub(super) fields: BTreeMap<String, Filled>,
@@ -64,6 +68,26 @@ pub(super) struct Extract {
     pub(super) assign: Option<char>,
     /// Value that is a record of its own, for example the line that a container wrote.
     pub(super) inner: Option<String>,
+}
+
+/// Which messages of syslog of the programs of `[recognise]` belong to the one before them. One of `continues` and `start`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Join {
+    /// Regular expression of messages that go on; its first group is what is added, or else all of the message.
+    pub(super) continues: Option<String>,
+    /// Regular expression of messages that begin a record; all others go on.
+    pub(super) start: Option<String>,
+    /// Values of the first message that go on too.
+    pub(super) into: Vec<String>,
+    pub(super) lines_max: u32,
+    pub(super) bytes_max: usize,
+}
+
+impl Default for Join {
+    fn default() -> Self {
+        Self { continues: None, start: None, into: Vec::new(), lines_max: 1_000, bytes_max: 65_536 }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]

@@ -1,17 +1,38 @@
-//! What a source does not want to be kept: passwords in addresses, tokens. It is replaced in the event's values and in
-//! its raw text. The journal has the record as it came until it is released.
+//! What only this source does not want to be kept; what nobody wants to be kept is known to `crate::secrets`. It is replaced
+//! in the event's values and in its raw text. The journal has the record as it came until it is released.
 
 use canh_schema::{Event, Value};
 use compact_str::CompactString;
 use regex::Regex;
 
-/// What stands in the place of a secret.
-pub(crate) const MASK: &str = "***";
+use crate::secrets::MASK_TEXT as MASK;
 
 /// A secret shorter than this is replaced where the expression finds it and nowhere else, because its text is anywhere.
 const SECRET_LEN_MIN: usize = 4;
 /// Most secrets of one event.
 const SECRETS_MAX: usize = 32;
+
+/// Replaces the values of these names and answers what they were.
+pub(super) fn take_hidden(names: &[CompactString], event: &mut Event) -> Vec<CompactString> {
+    let mut secrets = Vec::new();
+    for (_, value) in event.attrs.iter_mut().filter(|(name, _)| names.contains(name)) {
+        let text = value.as_text().map(CompactString::from).unwrap_or_default();
+        if !matches!(text.as_str(), "" | "-" | MASK) && secrets.len() < SECRETS_MAX {
+            secrets.push(text);
+            *value = Value::from(MASK);
+        }
+    }
+    secrets
+}
+
+/// Replaces these texts in the raw text and in the message.
+pub(super) fn hide_texts(secrets: &[CompactString], event: &mut Event) {
+    let hidden = |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK));
+    event.raw = hidden(&String::from_utf8_lossy(&event.raw)).into_bytes().into();
+    if let Some(message) = event.get(canh_schema::field::MESSAGE).and_then(Value::as_str).map(hidden) {
+        event.set(canh_schema::field::MESSAGE, message);
+    }
+}
 
 /// Replaces what the expressions find.
 pub(super) fn apply(masks: &[Regex], event: &mut Event) {

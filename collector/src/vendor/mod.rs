@@ -8,6 +8,8 @@
 mod columns;
 mod compile;
 mod definition;
+mod join;
+mod literals;
 mod mask;
 mod proof;
 mod source;
@@ -16,15 +18,16 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use aho_corasick::AhoCorasick;
-use canh_schema::Event;
+use canh_schema::{Event, Value, field};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
+pub(crate) use columns::columns_of;
 pub use proof::{Proof, Saved, prove};
 
 use crate::format::{Context, Json};
 use crate::source::vendor_event::Dialect;
+use literals::{FirstBytes, Literals};
 use source::Source;
 
 /// Name and `source.toml` of every folder of `collector/sources`.
@@ -60,9 +63,15 @@ pub struct Vendors {
     programs: FxHashMap<CompactString, Vec<usize>>,
     products: FxHashMap<(Dialect, CompactString), Vec<(CompactString, usize)>>,
     json: Vec<usize>,
-    literals: Option<AhoCorasick>,
-    /// Sources by the number of the literal.
-    by_literal: Vec<Vec<usize>>,
+    /// Which messages of a program belong together; the last folder that says so counts.
+    joins: FxHashMap<CompactString, usize>,
+    /// Those that have something of their own that is not to be kept.
+    masked: Vec<usize>,
+    /// Texts of the sources whose lines may begin with anything.
+    anywhere: Literals,
+    /// Texts of the sources whose lines begin with one of few bytes, and these bytes.
+    behind_first: Literals,
+    first: FirstBytes,
     problems: Vec<Problem>,
 }
 
@@ -100,10 +109,13 @@ impl Vendors {
 
     fn index(sources: Vec<Source>, mut problems: Vec<Problem>) -> Self {
         let mut all = Self::default();
-        let mut literals: Vec<CompactString> = Vec::new();
+        let (mut anywhere, mut behind_first) = (Vec::new(), Vec::new());
         for (number, source) in sources.iter().enumerate() {
             let known = &source.recognition;
-            for name in &known.programs {
+            if source.join.is_some() {
+                all.joins.extend(known.programs.iter().map(|name| (name.clone(), number)));
+            }
+            for name in known.programs.iter().filter(|_| source.reads()) {
                 all.programs.entry(name.clone()).or_default().push(number);
             }
             for (dialect, products) in [(Dialect::Cef, &known.cef), (Dialect::Leef, &known.leef)] {
@@ -115,22 +127,29 @@ impl Vendors {
             if !known.json.is_empty() {
                 all.json.push(number);
             }
+            if !source.masks.is_empty() {
+                all.masked.push(number);
+            }
             // One that names programs is asked for their lines alone.
             // Where both are asked for, one of them is enough to find it, and a prefix may be short and frequent.
             let texts = if known.contains.is_empty() { &known.prefixes } else { &known.contains };
+            let first = FirstBytes::of(known);
+            let group = match first.is_all() {
+                true => &mut anywhere,
+                false => &mut behind_first,
+            };
+            let mut has_text = false;
             for text in texts.iter().filter(|_| known.programs.is_empty()) {
-                match literals.iter().position(|literal| literal == text) {
-                    Some(at) => all.by_literal[at].push(number),
-                    None => {
-                        literals.push(text.clone());
-                        all.by_literal.push(vec![number]);
-                    }
-                }
+                has_text = true;
+                group.push((text.clone(), number));
+            }
+            if has_text && !first.is_all() {
+                all.first.add(&first);
             }
         }
-        if !literals.is_empty() {
-            match AhoCorasick::new(literals.iter().map(CompactString::as_bytes)) {
-                Ok(found) => all.literals = Some(found),
+        for (group, texts) in [(&mut all.anywhere, anywhere), (&mut all.behind_first, behind_first)] {
+            match Literals::new(texts) {
+                Ok(literals) => *group = literals,
                 Err(error) => problems.push(Problem {
                     path: "[recognise]".to_owned(),
                     line: None,
@@ -148,30 +167,46 @@ impl Vendors {
 
     /// Reads a message of a program of syslog, if a source names the program.
     pub(crate) fn program(&self, event: &mut Event, context: &Context<'_>, program: &str, message: &str) -> bool {
-        let plain = program.rsplit('/').next().unwrap_or(program);
-        let Some(numbers) = self.programs.get(plain.to_ascii_lowercase().as_str()) else { return false };
+        let plain = program.rsplit('/').next().unwrap_or(program).to_ascii_lowercase();
+        let join = self.joins.get(plain.as_str()).and_then(|number| Some((*number, self.join_rule(*number)?)));
+        if let Some((number, rule)) = join.filter(|_| context.depth == 0) {
+            join::mark(event, rule, number, message);
+        }
+        let Some(numbers) = self.programs.get(plain.as_str()) else { return false };
         let mut known = numbers.iter().map(|number| &self.sources[*number]);
         known.any(|source| source.recognition.holds(message) && source.apply(event, context, message))
     }
 
+    fn join_rule(&self, number: usize) -> Option<&join::Rule> {
+        self.sources.get(number)?.join.as_ref()
+    }
+
+    /// Joins messages that are the lines of one record.
+    pub(crate) fn join(&self, events: &mut Vec<Event>) {
+        if !self.joins.is_empty() {
+            join::join(events, |number| self.join_rule(number));
+        }
+    }
+
     /// Reads a line or a message that nobody else knows.
     pub(crate) fn line(&self, event: &mut Event, context: &Context<'_>, text: &str) -> bool {
-        let Some(literals) = &self.literals else { return false };
-        let head = &text.as_bytes()[..text.len().min(HEAD_LEN_MAX)];
-        let mut asked: smallvec::SmallVec<[usize; 8]> = smallvec::SmallVec::new();
-        for found in literals.find_iter(head).take(LITERALS_MAX) {
-            for number in &self.by_literal[found.pattern().as_usize()] {
-                if asked.contains(number) {
-                    continue;
-                }
-                asked.push(*number);
-                let source = &self.sources[*number];
-                if source.recognition.holds(text) && source.apply(event, context, text) {
-                    return true;
-                }
+        self.anywhere.ask(&self.sources, event, context, text)
+            || self.first.has(text) && self.behind_first.ask(&self.sources, event, context, text)
+    }
+
+    /// Replaces what a source does not want to be kept in a record that may be of it and that it has not read.
+    pub(crate) fn mask_unread(&self, event: &mut Event, text: &str) {
+        for number in &self.masked {
+            let source = &self.sources[*number];
+            let dataset = event.get(field::EVENT_DATASET).and_then(Value::as_str);
+            if dataset == Some(source.name.as_str()) {
+                continue;
+            }
+            let program = event.get(field::PROCESS_NAME).and_then(Value::as_str);
+            if source.recognition.may_hold(program, text) {
+                source.mask(event);
             }
         }
-        false
     }
 
     /// Adds to a record of CEF or LEEF what a source knows of its product.
@@ -207,10 +242,6 @@ impl Vendors {
         }
     }
 }
-
-/// How far into a line the texts are looked for, in bytes, and how many that are found are followed.
-const HEAD_LEN_MAX: usize = 2_048;
-const LITERALS_MAX: usize = 16;
 
 /// The sources of the program. A test sees to it that none of them has a problem.
 fn own() -> (Vec<Source>, Vec<Problem>) {
@@ -266,7 +297,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let settings = crate::DecodeSettings::default();
     let received = canh_schema::Timestamp::from_secs(1_793_000_000);
     let envelope_keys = crate::format::EnvelopeKeys::Plain;
-    let context = Context { received, settings: &settings, file: None, envelope_keys };
+    let context = Context { received, settings: &settings, file: None, envelope_keys, depth: 0, header: None };
     for source in &OWN.sources {
         let id = canh_schema::EventId::from_bytes([0; 16]);
         let mut event = Event::new(id, received, bytes::Bytes::copy_from_slice(bytes));
@@ -322,8 +353,60 @@ mod tests {
             Some(9),
             "among the columns",
         );
+        wrong(
+            "[recognise]\nprefixes = ['x']\n[extract]\ninner = 'a'\n[[kind]]\nregex = '^(?P<a>.*)'",
+            Some(6),
+            "whole line",
+        );
+        wrong(
+            "[recognise]\nprefixes = ['x ']\n[extract]\ninner = 'a'\n[[kind]]\ntemplate = '{a}'",
+            Some(6),
+            "whole line",
+        );
+        wrong("[recognise]\ncontains = ['x']\n[join]\nstart = 'x'", Some(5), "syslog");
+        wrong("[recognise]\nprograms = ['x']\n[join]\nlines_max = 5", Some(5), "`start`");
+        wrong("[recognise]\nprograms = ['x']\n[join]\nstart = 'x'\nlines_max = 1", Some(7), "between 2");
         let error = compile::source("nodash", "p", HEAD).map(|_| ()).unwrap_err();
         assert!(error.reason.contains("vendor-product"), "{error}");
+    }
+
+    /// A directory with one source of this text, and what comes of a line.
+    fn read_with(name: &str, text: &str, line: &str) -> Event {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+        std::fs::write(dir.path().join(name).join("source.toml"), text).unwrap();
+        let vendors = Vendors::load(dir.path());
+        assert_eq!(vendors.problems(), []);
+        let settings = crate::DecodeSettings { vendors: Arc::new(vendors), ..crate::DecodeSettings::default() };
+        let received = canh_schema::Timestamp::from_secs(1_793_000_000);
+        let payload = bytes::Bytes::copy_from_slice(line.as_bytes());
+        let envelope = crate::Envelope::new(crate::Door::Import, received, crate::Framing::Lines, payload);
+        crate::decode(&envelope, canh_schema::Position::new(1), 1, &settings).events.remove(0)
+    }
+
+    #[test]
+    fn records_in_records_end() {
+        let text =
+            format!("{HEAD}[recognise]\nprefixes = ['x']\n[extract]\ninner = 'a'\n[[kind]]\nregex = '^x(?P<a>.*)'");
+        let event = read_with("a-b", &text, &format!("{}end", "x".repeat(50_000)));
+        assert!(event.issues.iter().any(|issue| issue.kind == canh_schema::IssueKind::TooDeep), "{:?}", event.issues);
+    }
+
+    #[test]
+    fn what_a_source_hides_is_hidden_in_lines_that_it_cannot_read() {
+        let text = format!(
+            "{HEAD}mask = ['code ([0-9]+)']\nhide = ['cookie']\n[recognise]\ncontains = [' ACME ']\n[[kind]]\ntemplate = '{{}} ACME {{event.}} code {{code#}} cookie {{cookie.}} end'"
+        );
+        for (line, hidden) in [
+            ("1 ACME in code 123456 cookie a=bcd end", "1 ACME in code *** cookie *** end"),
+            ("1 ACME in code 123456 cook", "1 ACME in code *** cook"),
+            ("1 ACME of another kind, code 123456", "1 ACME of another kind, code ***"),
+        ] {
+            let event = read_with("a-b", &text, line);
+            assert_eq!(event.raw, hidden.as_bytes(), "{line}");
+            assert_eq!(event.get(field::MESSAGE), Some(&Value::from(hidden)), "{line}");
+            assert!(event.attrs.iter().all(|(_, value)| value.as_str() != Some("123456")), "{line}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::columns::columns_of;
 use super::definition::Form;
+use super::join::Rule;
 use super::mask;
 use crate::format::{Context, Layout, Marks, Zone};
 use crate::source::web::{self, Exchange};
@@ -20,8 +21,10 @@ pub(crate) struct Source {
     pub(crate) about: String,
     pub(super) zone: Option<Zone>,
     pub(super) masks: Vec<Regex>,
+    pub(super) hidden: Vec<CompactString>,
     pub(super) absent: Vec<CompactString>,
     pub(super) recognition: Recognition,
+    pub(super) join: Option<Rule>,
     pub(super) form: Form,
     pub(super) marks: Marks,
     pub(super) inner: Option<CompactString>,
@@ -111,9 +114,24 @@ impl Recognition {
             && any(&self.contains, &|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
             && self.regex.as_ref().is_none_or(|regex| regex.is_match(text))
     }
+
+    /// Whether the text may be of the source though it was not read as such, because it is cut off or of a kind that is not
+    /// described. What makes it more likely is enough here.
+    pub(super) fn may_hold(&self, program: Option<&str>, text: &str) -> bool {
+        let has_program =
+            program.is_some_and(|program| self.programs.iter().any(|name| name.eq_ignore_ascii_case(program)));
+        has_program
+            || self.prefixes.iter().any(|prefix| text.starts_with(prefix.as_str()))
+            || self.contains.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+    }
 }
 
 impl Source {
+    /// Whether it says what lines mean, and not only which of them belong together.
+    pub(super) fn reads(&self) -> bool {
+        !(self.form == Form::Lines && self.kinds.is_empty())
+    }
+
     /// Fills the event from a line that was recognised; `false` if no kind fits, and then nothing is changed.
     pub(crate) fn apply(&self, event: &mut Event, context: &Context<'_>, text: &str) -> bool {
         let Some((kind, mut values, complete)) = self.extract(text, context) else { return false };
@@ -134,6 +152,7 @@ impl Source {
         };
         let kind = self.kinds.iter().find(fits);
         if kind.is_none() && !self.kinds.is_empty() {
+            self.mask(event);
             return false;
         }
         self.describe(event, context, None, kind);
@@ -192,6 +211,7 @@ impl Source {
     }
 
     fn describe(&self, event: &mut Event, context: &Context<'_>, text: Option<&str>, kind: Option<&KindRules>) {
+        let hidden = if self.hidden.is_empty() { Vec::new() } else { mask::take_hidden(&self.hidden, event) };
         let mut attrs = std::mem::take(&mut event.attrs);
         // Values that are named like a catalogue field are that field.
         attrs.retain(|(name, value)| match field_by_name(name).filter(|_| text.is_some()) {
@@ -260,17 +280,33 @@ impl Source {
         event.attrs.append(&mut made);
         event.attrs.append(&mut supplied);
         if let Some(inner) = inner {
-            unwrap(event, context, &inner);
+            match context.depth < DEPTH_MAX {
+                true => unwrap(event, context, &inner),
+                false => {
+                    event.push_issue(IssueKind::TooDeep, format_compact!("more than {DEPTH_MAX} records in records"))
+                }
+            }
         }
+        if !hidden.is_empty() {
+            mask::hide_texts(&hidden, event);
+        }
+        self.mask(event);
+    }
+
+    /// Replaces what the source does not want to be kept.
+    pub(crate) fn mask(&self, event: &mut Event) {
         if !self.masks.is_empty() {
             mask::apply(&self.masks, event);
         }
     }
 }
 
-/// Reads the record inside of the record. What the outer one says stays where the inner one is silent. Records in
-/// records in records end by themselves: each must write the marks of the one inside it out, and so is twice as long.
+/// How many records may be inside of one another.
+const DEPTH_MAX: u8 = 4;
+
+/// Reads the record inside of the record. What the outer one says stays where the inner one is silent.
 fn unwrap(event: &mut Event, context: &Context<'_>, inner: &str) {
+    let context = &Context { depth: context.depth + 1, header: None, ..*context };
     let fields = std::mem::take(&mut event.fields);
     let logsource = std::mem::take(&mut event.logsource);
     crate::decode::decode_text(inner, context, None, event);

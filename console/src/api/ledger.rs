@@ -37,8 +37,8 @@ async fn ledger_get(
     let source = parameters.source.filter(|source| !source.is_empty()).map(Into::into);
     let page = app.state().ledger(&LedgerQuery { range, source }).await?;
     let sources = app.state().sources().await?;
-    let hosts = sources.into_iter().filter_map(|record| Some((record.id, record.host?))).collect();
-    Ok(Json(LedgerView::new(range, page, &hosts)))
+    let senders = sources.into_iter().map(|record| (record.id.clone(), record)).collect();
+    Ok(Json(LedgerView::new(range, page, &senders)))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

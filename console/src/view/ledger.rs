@@ -1,7 +1,7 @@
 //! The delivery ledger: what each sender sent, and what became of it.
 
 use canh_schema::{TimeRange, Timestamp};
-use canh_store::state::{GapKind, LedgerGap, LedgerLine, LedgerPage};
+use canh_store::state::{GapKind, LedgerGap, LedgerLine, LedgerPage, SourceRecord};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -53,6 +53,12 @@ pub(crate) struct LedgerLineView {
     pub(crate) source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
+    /// Milliseconds that the sender's clock is behind ours at present, negative if it is ahead; absent where it cannot be
+    /// measured, which is for all but senders of syslog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_behind_ms: Option<i64>,
+    /// The clock is so far away that what is compared by time is wrong: a minute or more.
+    pub(crate) clock_off: bool,
     /// Beginning of the first hour.
     pub(crate) hour: Time,
     pub(crate) state: LedgerState,
@@ -126,14 +132,17 @@ pub(crate) struct LedgerGapView {
     pub(crate) healed: Option<Time>,
 }
 
-/// Names of hosts by sender.
-type Hosts = HashMap<CompactString, CompactString>;
+/// What is known of senders beside what they delivered.
+pub(crate) type Senders = HashMap<CompactString, SourceRecord>;
+
+/// A clock that is this far away is wrong.
+const CLOCK_OFF_MS: u64 = 60_000;
 
 /// The beginning of a record that was too long is kept.
 const NOT_LOST: &str = "truncated";
 
 impl LedgerView {
-    pub(crate) fn new(range: TimeRange, page: LedgerPage, hosts: &Hosts) -> Self {
+    pub(crate) fn new(range: TimeRange, page: LedgerPage, senders: &Senders) -> Self {
         let missing: Vec<&CompactString> =
             page.gaps.iter().filter(|gap| gap.healed.is_none()).map(|gap| &gap.source).collect();
         let mut lines: Vec<LedgerLineView> = page
@@ -148,7 +157,7 @@ impl LedgerView {
                     true => page.gaps.iter().filter(in_hour).any(|gap| hour(&gap)),
                     false => missing.contains(&&line.source),
                 };
-                LedgerLineView::new(line, gap, hosts)
+                LedgerLineView::new(line, gap, senders)
             })
             .collect();
         lines.sort_by_key(|line| line.state); // stable: the order inside of a state stays
@@ -156,7 +165,7 @@ impl LedgerView {
             from: range.start.into(),
             to: range.end.into(),
             lines,
-            gaps: page.gaps.into_iter().map(|gap| LedgerGapView::new(gap, hosts)).collect(),
+            gaps: page.gaps.into_iter().map(|gap| LedgerGapView::new(gap, senders)).collect(),
             gaps_left: page.gaps_left,
             position: page.marks.journaled.get(),
         }
@@ -164,7 +173,9 @@ impl LedgerView {
 }
 
 impl LedgerLineView {
-    fn new(line: &LedgerLine, gap: bool, hosts: &Hosts) -> Self {
+    fn new(line: &LedgerLine, gap: bool, senders: &Senders) -> Self {
+        let sender = senders.get(&line.source);
+        let clock_behind_ms = sender.and_then(|sender| sender.clock_behind_ms);
         let counts = &line.counts;
         let here = line.dropped.iter().filter(|(reason, _)| !reason.starts_with("agent.") && reason != NOT_LOST);
         let dropped_here: u64 = here.map(|(_, records)| records).sum();
@@ -179,7 +190,9 @@ impl LedgerLineView {
         let tells = counts.read > 0 || counts.sent > 0;
         Self {
             source: line.source.to_string(),
-            host: hosts.get(&line.source).map(ToString::to_string),
+            host: sender.and_then(|sender| sender.host.as_deref()).map(str::to_owned),
+            clock_behind_ms,
+            clock_off: clock_behind_ms.is_some_and(|behind| behind.unsigned_abs() >= CLOCK_OFF_MS),
             hour: line.hour.into(),
             state,
             read: tells.then_some(counts.read),
@@ -202,10 +215,10 @@ impl LedgerLineView {
 }
 
 impl LedgerGapView {
-    fn new(gap: LedgerGap, hosts: &Hosts) -> Self {
+    fn new(gap: LedgerGap, senders: &Senders) -> Self {
         let (first, last) = gap.range_texts();
         Self {
-            host: hosts.get(&gap.source).map(ToString::to_string),
+            host: senders.get(&gap.source).and_then(|sender| sender.host.as_deref()).map(str::to_owned),
             source: gap.source.into(),
             kind: match gap.kind {
                 GapKind::Batches => LedgerGapKind::Batches,

@@ -96,6 +96,7 @@ async fn the_overview_adds_up() {
         bytes: 2,
         dropped: Some(vec![("spool_full".into(), 4)]),
         spool_bytes: Some(9),
+        clock_behind_ms: None,
     };
     let reports = [report("old", Timestamp::from_secs(1)), report("new", Timestamp::now())];
     console.state.put_sources(&reports).await.expect("put");

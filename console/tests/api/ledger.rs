@@ -49,6 +49,7 @@ async fn what_is_missing_comes_first_and_counts_add_up() {
         bytes: 1,
         dropped: None,
         spool_bytes: None,
+        clock_behind_ms: Some(180_000),
     };
     console.state.put_sources(&[report]).await.expect("put");
 

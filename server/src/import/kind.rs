@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Packets,
     /// Cells between this separator, with names in the first line.
     Table(u8),
+    /// Lines whose values are named by lines before them that begin with `#`: Zeek's own logs, W3C logs of IIS.
+    Headed,
     /// One or more JSON texts, each over several lines, or arrays.
     Json,
     /// A record on each line.
@@ -52,6 +54,7 @@ impl Kind {
             }
             _ if head.get(USTAR_AT..USTAR_AT + 5) == Some(b"ustar") => Self::Tar,
             _ if head.contains(&0) => Self::Unknown("not text, and no kind of file that can be read"),
+            [b'#', ..] if is_headed(head) => Self::Headed,
             _ if named(&["csv"]) => Self::Table(separator(head)),
             _ if named(&["tsv"]) => Self::Table(b'\t'),
             _ => Self::text(head),
@@ -70,6 +73,12 @@ impl Kind {
             _ => Self::Lines,
         }
     }
+}
+
+fn is_headed(head: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n')
+        .take_while(|line| line.starts_with(b"#"))
+        .any(|line| line.starts_with(b"#fields\t") || line.starts_with(b"#separator ") || line.starts_with(b"#Fields:"))
 }
 
 /// Many a log line begins with `[`: the next sign tells.

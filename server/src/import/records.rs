@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Chain, Cursor, Read, Seek, Write};
 use std::ops::ControlFlow;
 
 use anyhow::Context;
-use canh_collector::EvtxFile;
+use canh_collector::{EvtxFile, Header};
 use serde_json::value::RawValue;
 
 use super::kind::{HEAD_LEN, Kind};
@@ -89,6 +89,7 @@ fn layer(name: &str, reader: &mut dyn Read, depth: usize, sink: &mut dyn Sink) -
         },
         Kind::Packets => sink.packets(name, &mut whole),
         Kind::Table(separator) => table(name, &mut whole, separator, sink),
+        Kind::Headed => headed(name, &mut whole, sink),
         Kind::Json => json(name, &mut whole, sink),
         Kind::Lines => lines(name, &mut whole, sink),
         Kind::Unknown(what) => {
@@ -167,6 +168,13 @@ fn event_log(name: &str, file: File, sink: &mut dyn Sink) -> anyhow::Result<()> 
 }
 
 fn lines(name: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -> anyhow::Result<()> {
+    each_line(name, reader, sink, &mut |line, sink| sink.record(line, None))
+}
+
+/// Takes one line.
+type Take<'t> = dyn FnMut(&[u8], &mut dyn Sink) -> anyhow::Result<()> + 't;
+
+fn each_line(name: &str, reader: &mut dyn Read, sink: &mut dyn Sink, take: &mut Take<'_>) -> anyhow::Result<()> {
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -186,10 +194,38 @@ fn lines(name: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -> anyhow::Resu
         let text = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line) } else { &line };
         let text = text.trim_ascii_end();
         if !text.is_empty() {
-            sink.record(text, None)?;
+            take(text, sink)?;
         }
     }
     Ok(())
+}
+
+/// Hands out each line as an object with the names that the last header has given. Lines before any header stay lines.
+fn headed(name: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -> anyhow::Result<()> {
+    let mut header: Option<Header> = None;
+    let mut gathered = String::new();
+    let mut in_header = false;
+    let mut take = |line: &[u8], sink: &mut dyn Sink| -> anyhow::Result<()> {
+        let text = String::from_utf8_lossy(line);
+        if text.starts_with('#') {
+            if !std::mem::replace(&mut in_header, true) {
+                gathered.clear();
+            }
+            if gathered.len() < HEAD_LEN {
+                gathered.push_str(&text);
+                gathered.push('\n');
+                // What closes a log names nothing, and nothing follows it.
+                header = Header::read(&gathered).or(header.take());
+            }
+            return Ok(());
+        }
+        in_header = false;
+        match header.as_ref().and_then(|header| header.object(&text)) {
+            Some(object) => sink.record(object.as_bytes(), None),
+            None => sink.record(line, None),
+        }
+    };
+    each_line(name, reader, sink, &mut take)
 }
 
 /// Each row becomes an object; cells without text are left out.

@@ -3,6 +3,7 @@
 //! A file is known by device and inode, and checked by a hash of its first bytes, so neither a new name nor a used
 //! inode number deceives it. A renamed file is read to its end. The last line waits until its end has been written.
 
+mod header;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,9 @@ use super::{Context, Input, InputError, Mode, Multiline, wait};
 use crate::checkpoint::{Marks, Place};
 use crate::counters::{DropReason, Source};
 use crate::queue::{ChunkSender, Item, Mark, Payload};
+pub use header::Header;
 pub(crate) use tail::open_regular;
-use tail::{Found, Tail};
+use tail::{Found, Reading, Tail};
 
 /// Names that are skipped unless a path names them: compressed rotations are not lines.
 const NOT_LINES: [&str; 6] = ["*.gz", "*.xz", "*.zst", "*.bz2", "*.zip", "*.journal"];
@@ -57,6 +59,10 @@ pub struct FileConfig {
     /// what surrounds stack traces; `undated`, all that do not begin with a time.
     #[serde(default)]
     pub multiline: Multiline,
+    /// What the first lines say about the others: `off`; `zeek`, Zeek's own logs with `#fields`; `w3c`, logs of IIS with
+    /// `#Fields:`; `csv`, the first line has the names. They go with the lines to the collector.
+    #[serde(default)]
+    pub header: Header,
 }
 
 /// Where reading begins.
@@ -175,7 +181,8 @@ impl FileInput {
         let format = Some(config.format.as_str()).filter(|&format| format != "auto").map(str::to_owned);
         let first_start = !self.scanned && !config.was_followed(&context.marks);
         let from_end = first_start && config.start == Start::End && context.mode == Mode::Follow;
-        match Tail::open(path, id, key.clone(), mark, from_end, format, config.multiline) {
+        let reading = Reading { format, multiline: config.multiline, header: config.header };
+        match Tail::open(path, id, key.clone(), mark, from_end, reading) {
             Ok(tail) => {
                 info!(files = self.tails.len() + 1, "file followed");
                 if from_end {
@@ -298,6 +305,7 @@ pub(crate) struct LineAt<'a> {
     key: &'a Arc<str>,
     path: &'a str,
     format: Option<&'a str>,
+    header: Option<Arc<str>>,
     /// Where the line starts.
     position: u64,
     place: Place,
@@ -325,7 +333,8 @@ fn push_line(
         context.counters.count_dropped(DropReason::LineTooLong, 1);
         attributes.push((attribute::TRUNCATED, Value::Bool(true)));
     }
-    let entry = LogEntry { time: None, observed: Timestamp::now(), body: line.bytes, attributes, named: Vec::new() };
+    let entry =
+        LogEntry { observed: Timestamp::now(), body: line.bytes, attributes, header: at.header, ..LogEntry::default() };
     sender.push(Item { source: Source::File, payload: Payload::Log(entry), mark })?;
     Ok(())
 }

@@ -157,6 +157,7 @@ impl JournaldInput {
             attributes: vec![(attribute::FORMAT, Value::from(FORMAT)), (attribute::EVENT_DATASET, Value::from(KEY))],
             body: line.bytes,
             named: Vec::new(),
+            header: None,
         };
         self.cursor = Some(cursor);
         sender.push(Item { source: Source::Journald, payload: Payload::Log(entry), mark })?;

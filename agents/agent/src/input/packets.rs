@@ -199,6 +199,7 @@ impl<'a> Out<'a> {
             body: record.message.into_bytes(),
             attributes: record.attributes,
             named: Vec::new(),
+            header: None,
         };
         let mark = mark(&entry);
         self.items.push(Item { source: Source::Capture, payload: Payload::Log(entry), mark });

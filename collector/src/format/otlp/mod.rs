@@ -22,7 +22,7 @@ use prost::Message;
 use self::attributes::{Attrs, as_json, flatten, single};
 pub(crate) use self::metrics::decode_metrics;
 pub(crate) use self::spans::{decode_traces, fuzz as fuzz_spans};
-use super::by_name;
+use super::{Header, by_name};
 use crate::decode::{Decoder, decode_named};
 use crate::source::{self, project};
 
@@ -46,12 +46,17 @@ pub(crate) fn decode_logs(decoder: &mut Decoder<'_>, payload: &Bytes) {
     for resource in request.resource_logs {
         let shared = Shared::new(decoder, resource.resource);
         for scope in resource.scope_logs {
-            let scope_name = scope.scope.map(|scope| scope.name).unwrap_or_default();
+            let (scope_name, attributes) = scope.scope.map(|scope| (scope.name, scope.attributes)).unwrap_or_default();
+            let header = attributes.into_iter().find(|pair| pair.key == attribute::HEADER);
+            let header = match header.and_then(|pair| pair.value?.value) {
+                Some(any_value::Value::StringValue(text)) => Header::read(&text),
+                _ => None,
+            };
             for record in scope.log_records {
                 if decoder.is_full() {
                     return unsplit(decoder, payload);
                 }
-                log_record(decoder, record, &shared, &scope_name);
+                log_record(decoder, record, &shared, (&scope_name, header.as_ref()));
             }
         }
     }
@@ -106,7 +111,7 @@ impl Shared {
     }
 }
 
-fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, scope: &str) {
+fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, (scope, header): (&str, Option<&Header>)) {
     let settings = decoder.settings();
     let mut attrs = Attrs::with_capacity(record.attributes.len());
     let mut complete = shared.complete && record.dropped_attributes_count == 0;
@@ -135,6 +140,12 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
         Some(value) => single(value).as_text().map(|text| Bytes::from(text.into_owned())).unwrap_or_default(),
         None => Bytes::new(),
     };
+    let secrets = &settings.secrets;
+    attrs.iter_mut().chain(&mut body_attrs).for_each(|(name, value)| secrets.mask_attribute(name, value));
+    let mut context = decoder.context();
+    context.file = file.as_deref();
+    context.header = header.filter(|_| !is_traffic);
+    let (body, has_doubtful) = decoder.without_secrets(body, &context, hint, format.as_deref());
     let raw = if body.is_empty() { Bytes::from(as_json(attrs.iter().chain(&body_attrs))) } else { body.clone() };
     let mut event = decoder.event(raw);
     let sent_at = [record.time_unix_nano, record.observed_time_unix_nano].into_iter().find(|nanos| *nanos > 0);
@@ -150,9 +161,10 @@ fn log_record(decoder: &mut Decoder<'_>, record: LogRecord, shared: &Shared, sco
         if cut.len() < text.len() {
             event.push_issue(IssueKind::Truncated, format_compact!("{} of {} bytes read", cut.len(), text.len()));
         }
-        let mut context = decoder.context();
-        context.file = file.as_deref();
         decode_named(cut, &context, hint, format.as_deref(), &mut event);
+        if has_doubtful {
+            secrets.mask_doubtful(&mut event);
+        }
     }
 
     // What the body itself says about host and time stands; attributes fill in the rest.
@@ -253,6 +265,8 @@ mod tests {
             settings: &settings,
             file: None,
             envelope_keys: crate::format::EnvelopeKeys::Plain,
+            depth: 0,
+            header: None,
         };
         let mut event = Event::new(canh_schema::EventId::from_bytes([0; 16]), received, Bytes::new());
         assert_eq!(crate::format::decode(&mut Text::new("user logged in"), &context, None, &mut event), "plain");

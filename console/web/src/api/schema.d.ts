@@ -1003,6 +1003,14 @@ export interface components {
             bytes: number;
             /**
              * Format: int64
+             * @description Milliseconds that the sender's clock is behind ours at present, negative if it is ahead; absent where it cannot be
+             *     measured, which is for all but senders of syslog.
+             */
+            clock_behind_ms?: number | null;
+            /** @description The clock is so far away that what is compared by time is wrong: a minute or more. */
+            clock_off: boolean;
+            /**
+             * Format: int64
              * @description Looked at by the rules.
              */
             detected: number;

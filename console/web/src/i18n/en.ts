@@ -408,6 +408,15 @@ export const en = {
     lost: 'Lost',
     missed: 'on the way (estimate)',
     hour: 'Hour',
+    clock: {
+      behind: 'clock {{text}} behind',
+      ahead: 'clock {{text}} ahead',
+      second: '{{text}} s',
+      minute: '{{text}} min',
+      hour: '{{text}} h',
+      day: '{{text}} d',
+      about: 'How far its times are from when its messages arrive. From a minute on, rules over several senders miss what it says.',
+    },
     hunt: 'See its events',
     state: { gap: 'Missing', waiting: 'Under way', complete: 'Complete' },
     about: {

@@ -400,6 +400,15 @@ export const vi: Vietnamese = {
     lost: 'Mất',
     missed: 'trên đường truyền (ước tính)',
     hour: 'Giờ',
+    clock: {
+      behind: 'đồng hồ chậm {{text}}',
+      ahead: 'đồng hồ nhanh {{text}}',
+      second: '{{text}} giây',
+      minute: '{{text}} phút',
+      hour: '{{text}} giờ',
+      day: '{{text}} ngày',
+      about: 'Thời gian ghi trong bản tin lệch bao nhiêu so với lúc nhận. Từ một phút trở lên, các luật dựa trên nhiều nguồn gửi sẽ bỏ sót.',
+    },
     hunt: 'Xem sự kiện của nguồn này',
     state: { gap: 'Thiếu', waiting: 'Đang xử lý', complete: 'Đủ' },
     about: {

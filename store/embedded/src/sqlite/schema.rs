@@ -223,6 +223,9 @@ const STEPS: &[&str] = &[
         compared_oldest INTEGER NOT NULL
     );
 ",
+    "
+    ALTER TABLE sources ADD COLUMN clock_behind_ms INTEGER;
+",
 ];
 
 /// Refuses what is not ours, damaged or too new; brings the rest up to date.

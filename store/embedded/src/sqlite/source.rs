@@ -31,8 +31,10 @@ pub(super) fn put_sources(db: &Connection, reports: &[SourceReport]) -> Done<()>
 fn put_source(db: &Connection, record: &SourceRecord) -> Done<()> {
     let dropped: Json = record.dropped.iter().map(|(reason, count)| json!([reason.as_str(), count])).collect();
     let mut statement = db.prepare_cached(
-        "REPLACE INTO sources (id, kind, host, version, first_seen, last_seen, events, bytes, dropped, spool_bytes)
-         VALUES (:id, :kind, :host, :version, :first_seen, :last_seen, :events, :bytes, :dropped, :spool_bytes)",
+        "REPLACE INTO sources (id, kind, host, version, first_seen, last_seen, events, bytes, dropped, spool_bytes,
+            clock_behind_ms)
+         VALUES (:id, :kind, :host, :version, :first_seen, :last_seen, :events, :bytes, :dropped, :spool_bytes,
+            :clock_behind_ms)",
     )?;
     statement.execute(named_params! {
         ":id": record.id.as_str(),
@@ -45,6 +47,7 @@ fn put_source(db: &Connection, record: &SourceRecord) -> Done<()> {
         ":bytes": int(record.bytes),
         ":dropped": dropped.to_string(),
         ":spool_bytes": record.spool_bytes.map(int),
+        ":clock_behind_ms": record.clock_behind_ms,
     })?;
     Ok(())
 }
@@ -61,6 +64,7 @@ fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRecord> {
         bytes: uint(row, "bytes")?,
         dropped: json(row, "dropped", |dropped| nested::read_pairs(dropped, Json::as_u64))?,
         spool_bytes: uint_option(row, "spool_bytes")?,
+        clock_behind_ms: row.get("clock_behind_ms")?,
     })
 }
 

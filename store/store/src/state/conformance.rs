@@ -393,6 +393,7 @@ fn report(id: &str, kind: SourceKind, seen: i64) -> SourceReport {
         bytes: 10,
         dropped: None,
         spool_bytes: None,
+        clock_behind_ms: None,
     }
 }
 
@@ -402,6 +403,7 @@ async fn senders_add_up(state: impl StateStore) {
         version: Some("0.1.0".into()),
         dropped: Some(vec![("spool_full".into(), 3), ("cut".into(), 1)]),
         spool_bytes: Some(77),
+        clock_behind_ms: Some(-7_200_000),
         ..report("a", SourceKind::Agent, 20)
     };
     state.put_sources(&[report("a", SourceKind::Agent, 10), report("b", SourceKind::Syslog, 15)]).await.expect("put");
@@ -411,6 +413,7 @@ async fn senders_add_up(state: impl StateStore) {
     assert_eq!(sources.iter().map(|source| source.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     let a = &sources[0];
     assert_eq!((a.first_seen, a.last_seen, a.events, a.bytes, a.spool_bytes), (at(10), at(20), 6, 30, Some(77)));
+    assert_eq!(a.clock_behind_ms, Some(-7_200_000));
     assert_eq!((a.host.as_deref(), a.version.as_deref()), (Some("web"), Some("0.1.0")));
     assert_eq!(a.dropped, [("cut".into(), 1), ("spool_full".into(), 3)] as [(CompactString, u64); 2]);
 }

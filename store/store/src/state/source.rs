@@ -75,6 +75,8 @@ pub struct SourceReport {
     /// The sender's own counters since its first start; they replace what was known. `None` leaves what is known.
     pub dropped: Option<Vec<(CompactString, u64)>>,
     pub spool_bytes: Option<u64>,
+    /// Milliseconds that its clock is behind ours, negative if it is ahead. `None` leaves what is known.
+    pub clock_behind_ms: Option<i64>,
 }
 
 /// When the demo was played. A sender that was heard of then and at no other time is one of the demo.
@@ -104,6 +106,7 @@ pub struct SourceRecord {
     /// By reason.
     pub dropped: Vec<(CompactString, u64)>,
     pub spool_bytes: Option<u64>,
+    pub clock_behind_ms: Option<i64>,
 }
 
 impl SourceRecord {
@@ -120,6 +123,7 @@ impl SourceRecord {
             bytes: 0,
             dropped: Vec::new(),
             spool_bytes: None,
+            clock_behind_ms: None,
         };
         record.add(report);
         record
@@ -139,5 +143,6 @@ impl SourceRecord {
             self.dropped.sort();
         }
         self.spool_bytes = report.spool_bytes.or(self.spool_bytes);
+        self.clock_behind_ms = report.clock_behind_ms.or(self.clock_behind_ms);
     }
 }

@@ -11,6 +11,7 @@ use canh_wire::limit;
 use nix::fcntl::OFlag;
 use tracing::info;
 
+use super::header::{Current, Header};
 use super::{FileId, LineAt};
 use crate::checkpoint::Place;
 use crate::input::{InputError, Line, Multiline, RecordSplitter};
@@ -29,6 +30,14 @@ pub(super) enum Found {
     Nothing,
 }
 
+/// How a file is read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) format: Option<String>,
+    pub(super) multiline: Multiline,
+    pub(super) header: Header,
+}
+
 #[derive(Debug)]
 pub(super) struct Tail {
     file: File,
@@ -36,6 +45,7 @@ pub(super) struct Tail {
     path: PathBuf,
     path_text: String,
     format: Option<String>,
+    header: Current,
     /// End of the last line handed out. What is read already is `offset + splitter.pending_len()`.
     offset: u64,
     splitter: RecordSplitter,
@@ -60,9 +70,9 @@ impl Tail {
         key: Arc<str>,
         place: Option<&Place>,
         from_end: bool,
-        format: Option<String>,
-        multiline: Multiline,
+        reading: Reading,
     ) -> io::Result<Self> {
+        let Reading { format, multiline, header } = reading;
         let file = open_regular(path)?;
         let meta = file.metadata()?;
         if (meta.dev(), meta.ino()) != id {
@@ -75,6 +85,7 @@ impl Tail {
             path: path.to_owned(),
             path_text: path.to_string_lossy().into_owned(),
             format,
+            header: Current::new(header),
             offset: 0,
             splitter: RecordSplitter::new(limit::LINE_MAX.as_len(), multiline),
             grew_at: Instant::now(),
@@ -95,6 +106,7 @@ impl Tail {
             _ => (),
         }
         tail.take_print(tail.offset)?;
+        tail.header = Current::at(header, &tail.file, tail.offset)?;
         Ok(tail)
     }
 
@@ -162,8 +174,13 @@ impl Tail {
             (self.print_len, self.print) = (0, 0);
             let position = 0;
             while let Some(rest) = self.splitter.finish() {
-                line(line_at(&self.key, &self.path_text, self.format.as_deref(), position, self.place()), rest)?;
+                let header = self.header.text.clone();
+                line(
+                    line_at(&self.key, &self.path_text, self.format.as_deref(), header, position, self.place()),
+                    rest,
+                )?;
             }
+            self.header.reset();
         }
         let position = self.offset + self.splitter.pending_len();
         let len = match self.file.read_at(buffer, position) {
@@ -185,10 +202,16 @@ impl Tail {
         }
         let (key, path, format) = (&self.key, self.path_text.as_str(), self.format.as_deref());
         let (offset, print_len, print) = (&mut self.offset, self.print_len, self.print);
-        self.splitter.feed(&buffer[..len], |whole| {
+        let header = &mut self.header;
+        self.splitter.feed(&buffer[..len], |mut whole| {
             let start = *offset;
             *offset += whole.stream_len;
-            line(line_at(key, path, format, start, place(path, *offset, print_len, print)), whole)
+            if header.take(&whole.bytes, start) {
+                // It goes with the lines that follow; only the place moves on.
+                whole.bytes.clear();
+            }
+            let header = header.text.clone();
+            line(line_at(key, path, format, header, start, place(path, *offset, print_len, print)), whole)
         })?;
         Ok(if len == buffer.len() { Found::More } else { Found::Nothing })
     }
@@ -205,7 +228,8 @@ impl Tail {
         if let Some(record) = self.splitter.release() {
             let start = self.offset;
             self.offset += record.stream_len;
-            line(line_at(&self.key, &self.path_text, self.format.as_deref(), start, self.place()), record)?;
+            let header = self.header.text.clone();
+            line(line_at(&self.key, &self.path_text, self.format.as_deref(), header, start, self.place()), record)?;
         }
         Ok(())
     }
@@ -215,10 +239,14 @@ impl Tail {
         &mut self,
         mut line: impl FnMut(LineAt<'_>, Line) -> Result<(), InputError>,
     ) -> Result<(), InputError> {
-        while let Some(rest) = self.splitter.finish() {
+        while let Some(mut rest) = self.splitter.finish() {
             let start = self.offset;
             self.offset += rest.stream_len;
-            line(line_at(&self.key, &self.path_text, self.format.as_deref(), start, self.place()), rest)?;
+            if self.header.take(&rest.bytes, start) {
+                rest.bytes.clear();
+            }
+            let header = self.header.text.clone();
+            line(line_at(&self.key, &self.path_text, self.format.as_deref(), header, start, self.place()), rest)?;
         }
         Ok(())
     }
@@ -245,8 +273,15 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }
 
-fn line_at<'a>(key: &'a Arc<str>, path: &'a str, format: Option<&'a str>, position: u64, place: Place) -> LineAt<'a> {
-    LineAt { key, path, format, position, place }
+fn line_at<'a>(
+    key: &'a Arc<str>,
+    path: &'a str,
+    format: Option<&'a str>,
+    header: Option<Arc<str>>,
+    position: u64,
+    place: Place,
+) -> LineAt<'a> {
+    LineAt { key, path, format, header, position, place }
 }
 
 fn place(path: &str, offset: u64, print_len: u64, print: u64) -> Place {

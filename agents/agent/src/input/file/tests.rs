@@ -41,6 +41,7 @@ impl Host {
             format: "plain".to_owned(),
             start,
             multiline: Multiline::Off,
+            header: Header::Off,
         };
         let counters = Arc::new(Counters::default());
         Self { dir, config, marks: Marks::new(), counters, running: None, lines: Vec::new() }
@@ -256,6 +257,7 @@ fn check_exclude(exclude: &str, path: &str, expected: bool) {
         format: "auto".to_owned(),
         start: Start::End,
         multiline: Multiline::Off,
+        header: Header::Off,
     };
     assert_eq!(config.excludes(Path::new(path)), expected, "{exclude} and {path}");
 }
@@ -275,7 +277,7 @@ fn exclusions() {
 fn check_open(path: PathBuf, id: FileId, expected: Option<&str>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        sender.send(Tail::open(&path, id, Arc::from("file:1:1"), None, false, None, Multiline::Off).map(|_| ()))
+        sender.send(Tail::open(&path, id, Arc::from("file:1:1"), None, false, Reading::default()).map(|_| ()))
     });
     let opened = receiver.recv_timeout(Duration::from_secs(20)).expect("opening waits for somebody");
     assert_eq!(opened.err().map(|error| error.to_string()).as_deref(), expected);

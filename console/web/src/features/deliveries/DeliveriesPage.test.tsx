@@ -9,6 +9,8 @@ import { renderApp } from '~test/renderApp'
 const LINE: Schemas['LedgerLineView'] = {
   source: 'syslog_udp:192.0.2.1',
   hour: '2026-01-31T01:00:00Z',
+  clock_behind_ms: 185_000,
+  clock_off: true,
   state: 'complete',
   received: 1_234,
   journaled: 1_234,
@@ -25,6 +27,8 @@ const AGENT: Schemas['LedgerLineView'] = {
   ...LINE,
   source: 'a1',
   host: 'ESB-Svr',
+  clock_behind_ms: 400,
+  clock_off: false,
   state: 'gap',
   read: 60,
   sent: 50,
@@ -44,6 +48,14 @@ const GAP: Schemas['LedgerGapView'] = {
 }
 
 const PAGE = { from: '2026-01-30T01:00:00Z', to: '2026-01-31T02:00:00Z', gaps_left: 0, position: 9 }
+
+test('a clock that is off is said in words', async () => {
+  new MockApi().on('GET /ledger', { ...PAGE, lines: [AGENT, LINE], gaps: [] })
+  renderApp('/deliveries')
+
+  expect(await screen.findByText('clock 3 min behind')).toBeVisible()
+  expect(screen.queryByText(/clock .* ahead/)).toBeNull()
+})
 
 test('every sender shows what came and what is held, and what is missing stands above', async () => {
   new MockApi().on('GET /ledger', { ...PAGE, lines: [AGENT, LINE], gaps: [GAP] })

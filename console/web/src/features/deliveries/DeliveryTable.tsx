@@ -8,7 +8,7 @@ import { useReader } from '~/ui/reader'
 import { visibleText } from '~/ui/visible'
 import styles from './deliveries.module.css'
 import type { Line } from './queries'
-import { Lost, State } from './State'
+import { Clock, Lost, State } from './State'
 
 interface DeliveryTableProps {
   lines: Line[]
@@ -89,7 +89,10 @@ function Name({ line }: { line: Line }) {
   return (
     <span className={styles.two}>
       <span className={`${styles.name} canh-clip`}>{visibleText(line.host ?? line.source)}</span>
-      {line.host && <span className={`${styles.small} canh-mono canh-clip`}>{visibleText(line.source)}</span>}
+      {line.host && !line.clock_off && (
+        <span className={`${styles.small} canh-mono canh-clip`}>{visibleText(line.source)}</span>
+      )}
+      <Clock line={line} />
     </span>
   )
 }

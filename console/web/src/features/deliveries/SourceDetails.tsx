@@ -15,7 +15,7 @@ import styles from './deliveries.module.css'
 import type { DeliverySearch } from './filter'
 import { Gaps } from './Gaps'
 import { ledger } from './queries'
-import { Lost, State } from './State'
+import { Clock, Lost, State } from './State'
 
 interface SourceDetailsProps {
   source: string
@@ -37,6 +37,7 @@ export function SourceDetails({ source, span, onDismiss }: SourceDetailsProps) {
         </ActionIcon>
       </header>
       <p className={`${styles.small} canh-mono`}>{visibleText(source)}</p>
+      {hours.data?.lines[0] && <Clock line={hours.data.lines[0]} exact />}
       <p>
         <AnchorLink to="/hunt" search={{ q: term('canh.source', source), from: HUNT_FROM[span], to: 'now' }}>
           {t('deliveries.hunt')}

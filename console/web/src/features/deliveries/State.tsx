@@ -21,6 +21,29 @@ export function State({ state }: { state: Line['state'] }) {
   )
 }
 
+const UNITS = [
+  { unit: 'day', ms: 86_400_000 },
+  { unit: 'hour', ms: 3_600_000 },
+  { unit: 'minute', ms: 60_000 },
+  { unit: 'second', ms: 1_000 },
+] as const
+
+/** How far the sender's clock is away, in words; nothing where it is right, or where nobody can tell. */
+export function Clock({ line, exact = false }: { line: Line; exact?: boolean }) {
+  const { t } = useTranslation()
+  const reader = useReader()
+  const behind = line.clock_behind_ms
+  if (typeof behind !== 'number' || (!line.clock_off && !exact)) return null
+  const size = UNITS.find(({ ms }) => Math.abs(behind) >= ms)
+  if (!size) return null
+  const text = reader.count(Math.floor(Math.abs(behind) / size.ms))
+  return (
+    <span className={`${line.clock_off ? styles.clock : styles.small} canh-clip`} title={t('deliveries.clock.about')}>
+      {t(`deliveries.clock.${behind > 0 ? 'behind' : 'ahead'}`, { text: t(`deliveries.clock.${size.unit}`, { text }) })}
+    </span>
+  )
+}
+
 /** What was lost, by reason; nothing for a sender that lost nothing. */
 export function Lost({ line }: { line: Line }) {
   const { t } = useTranslation()
