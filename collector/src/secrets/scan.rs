@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use smallvec::SmallVec;
@@ -21,8 +21,10 @@ pub(super) struct Found {
     pub(super) has_doubtful: bool,
 }
 
-/// Texts that a secret may stand behind, besides `=`.
-static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(MARK_TEXTS.map(|(text, _)| text)).ok());
+/// Texts that a secret may stand behind, besides `=`. The first match counts, because then many bytes are looked at at once.
+static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(MARK_TEXTS.map(|(text, _)| text)).ok()
+});
 
 #[derive(Clone, Copy)]
 enum Mark {
