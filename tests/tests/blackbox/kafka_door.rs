@@ -103,7 +103,8 @@ fn stored(server: &Server, query: &str) -> anyhow::Result<HashMap<u64, u32>> {
     let mut found = HashMap::new();
     for event in server.api()?.events(query)? {
         let text = event["raw"].as_str().unwrap_or_default();
-        let number = text.split(" n").nth(1).and_then(|rest| rest.get(..8)).and_then(|digits| digits.parse().ok());
+        // From behind: `none` begins with the same letter.
+        let number = text.rsplit(" n").next().and_then(|rest| rest.get(..8)).and_then(|digits| digits.parse().ok());
         *found.entry(number.unwrap_or(u64::MAX)).or_default() += 1;
     }
     Ok(found)
