@@ -6,7 +6,6 @@ mod forward;
 mod grpc;
 mod http;
 mod kafka;
-mod kafka_mock;
 mod real;
 mod relp;
 mod samples;

@@ -158,18 +158,25 @@ pub(super) async fn refused_at(bench: &Bench, door: &str, reason: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_come_in_is_counted_with_the_reason() {
-    let [authority, other] = authorities();
-    let (dir, other_dir) = (authority.dir.path(), other.dir.path());
-    let rows: [(Option<(&Path, &str)>, bool, &str); 6] = [
+/// A client's certificate, whether it speaks an old version of TLS, and why it is refused.
+pub(super) type Refusal<'a> = (Option<(&'a Path, &'a str)>, bool, &'static str);
+
+/// `other_dir` belongs to an authority that the door does not know.
+pub(super) fn refusals<'a>(dir: &'a Path, other_dir: &'a Path) -> [Refusal<'a>; 6] {
+    [
         (None, false, "no_client_certificate"),
         (Some((dir, "late")), false, "client_certificate_expired"),
         (Some((dir, "early")), false, "client_certificate_not_yet_valid"),
         (Some((dir, "gone")), false, "client_certificate_revoked"),
         (Some((other_dir, "good")), false, "client_certificate_unknown_authority"),
         (Some((dir, "good")), true, "tls_version"),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_come_in_is_counted_with_the_reason() {
+    let [authority, other] = authorities();
+    let rows = refusals(authority.dir.path(), other.dir.path());
     for (certificate, old, reason) in rows {
         let bench = bench_of(authority.settings(ClientCertificates::Required));
         let connector = authority.client(certificate, old);

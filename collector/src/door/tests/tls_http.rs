@@ -2,7 +2,6 @@
 //! GELF, and the forward protocol.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 
 use ::http::Uri;
 use hyper_util::rt::TokioIo;
@@ -14,7 +13,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::transport::{Channel, Endpoint};
 
 use super::grpc::{logs, request};
-use super::tls::{Authority, authorities, connect, refused_at};
+use super::tls::{Authority, authorities, connect, refusals, refused_at};
 use super::*;
 use crate::door::tls::{ClientCertificates, TlsConfig};
 use crate::envelope::Door;
@@ -49,15 +48,7 @@ fn protocols(door: &str) -> &'static [&'static str] {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_come_in_is_counted_at_every_door() {
     let [authority, other] = authorities();
-    let (dir, other_dir) = (authority.dir.path(), other.dir.path());
-    let rows: [(Option<(&Path, &str)>, bool, &str); 6] = [
-        (None, false, "no_client_certificate"),
-        (Some((dir, "late")), false, "client_certificate_expired"),
-        (Some((dir, "early")), false, "client_certificate_not_yet_valid"),
-        (Some((dir, "gone")), false, "client_certificate_revoked"),
-        (Some((other_dir, "good")), false, "client_certificate_unknown_authority"),
-        (Some((dir, "good")), true, "tls_version"),
-    ];
+    let rows = refusals(authority.dir.path(), other.dir.path());
     let bench = bench_of(authority.settings(ClientCertificates::Required));
     for door in DOORS {
         for (certificate, old, reason) in rows {

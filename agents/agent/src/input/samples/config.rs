@@ -118,16 +118,7 @@ impl SamplesConfig {
 
     /// What the types alone cannot say.
     pub fn check(&self) -> Result<(), String> {
-        if let Some(url) = &self.url {
-            let uri: Option<http::Uri> = url.parse().ok();
-            let usable =
-                uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-            if !usable {
-                return Err(format!(
-                    "`input.samples.url` is `{url}`; write it as `https://host:4318`, or with `http` without TLS"
-                ));
-            }
-        }
+        check_url("input.samples.url", self.url.as_deref())?;
         if self.tree.is_empty() {
             return Err("`input.samples` watches nothing; add `[[input.samples.tree]]` with a `path`".to_owned());
         }
@@ -149,6 +140,16 @@ impl SamplesConfig {
         }
         Ok(())
     }
+}
+
+/// Whether files can be offered at the address that stands under `key`.
+pub(super) fn check_url(key: &str, url: Option<&str>) -> Result<(), String> {
+    let Some(url) = url else { return Ok(()) };
+    let uri: Option<http::Uri> = url.parse().ok();
+    if uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+        return Ok(());
+    }
+    Err(format!("`{key}` is `{url}`; write it as `https://host:4318`, or with `http` without TLS"))
 }
 
 /// The configured address, or that of the collector's HTTP door beside the one for gRPC.

@@ -6,7 +6,7 @@ use canh_packet::CarveConfig;
 use canh_schema::ByteSize;
 use serde::Deserialize;
 
-use super::super::config::base_url;
+use super::super::config::{base_url, check_url};
 
 /// `[input.capture.files]`
 #[derive(Clone, Debug, Deserialize)]
@@ -94,17 +94,7 @@ impl FilesConfig {
 
     /// What the types alone cannot say.
     pub fn check(&self) -> Result<(), String> {
-        if let Some(url) = &self.url {
-            let uri: Option<http::Uri> = url.parse().ok();
-            let usable =
-                uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-            if !usable {
-                return Err(format!(
-                    "`input.capture.files.url` is `{url}`; write it as `https://host:4318`, or with \
-                     `http` without TLS"
-                ));
-            }
-        }
+        check_url("input.capture.files.url", self.url.as_deref())?;
         if self.size_max.bytes() == 0 {
             return Err("`input.capture.files.size_max` is 0; it must be above 0".to_owned());
         }
